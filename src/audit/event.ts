@@ -1,0 +1,43 @@
+/** A CloudTrail record, version 1.11: field names are AWS's. Times are ISO 8601 with whole seconds. */
+export interface AuditEvent {
+  readonly eventVersion: "1.11";
+  readonly userIdentity: Readonly<Record<string, unknown>>;
+  readonly eventTime: string;
+  readonly eventSource: string;
+  readonly eventName: string;
+  readonly awsRegion: string;
+  readonly sourceIPAddress: string;
+  readonly userAgent: string;
+  readonly errorCode?: string;
+  readonly errorMessage?: string;
+  readonly requestParameters: Readonly<Record<string, unknown>> | null;
+  readonly responseElements: Readonly<Record<string, unknown>> | null;
+  readonly additionalEventData?: Readonly<Record<string, unknown>>;
+  readonly requestID: string;
+  readonly eventID: string;
+  readonly readOnly: boolean;
+  readonly resources?: readonly { readonly ARN: string; readonly accountId: string; readonly type: string }[];
+  readonly eventType: "AwsApiCall" | "AwsServiceEvent";
+  readonly managementEvent: boolean;
+  readonly recipientAccountId: string;
+  readonly eventCategory: "Management" | "Data";
+  readonly tlsDetails?: Readonly<Record<string, string>>;
+}
+
+export interface LookupQuery {
+  readonly accountId: string;
+  readonly region: string;
+  readonly startMs: number;
+  readonly endMs: number;
+  /** One of CloudTrail's lookup attributes, or none. */
+  readonly attribute?: { readonly key: string; readonly value: string };
+  readonly limit: number;
+  /** Continues behind an earlier page. Opaque. */
+  readonly cursor?: string;
+}
+
+export interface LookupPage {
+  /** Newest first. */
+  readonly events: readonly AuditEvent[];
+  readonly cursor: string | null;
+}

@@ -1,0 +1,18 @@
+import type { Principal } from "../gateway/contract.ts";
+
+/** What a signature is checked against. */
+export interface Credential {
+  readonly accessKeyId: string;
+  /** Opens the secret access key (UTF-8) for one use: the caller overwrites it afterwards. Costs an AEAD, so cache what is derived from it. */
+  readonly openSecret: () => Uint8Array;
+  readonly active: boolean;
+  readonly principal: Principal;
+  /** A value that changes when the secret does: key of the cache of signing keys. */
+  readonly version: string;
+}
+
+/** Port: who owns an access key. Implemented by services/iam. */
+export interface CredentialSource {
+  /** Null when nobody has that key. */
+  find(accessKeyId: string): Promise<Credential | null>;
+}

@@ -1,0 +1,63 @@
+/** Values of condition keys in a request. Names are matched without regard to case; absent means absent. */
+export type ContextValues = Readonly<Record<string, string | readonly string[]>>;
+
+/** A policy document, parsed, checked and compiled to closures. Opaque outside authz/. */
+export interface CompiledPolicy {
+  /** How the policy is called in decisions: an ARN or `inline:NAME`. */
+  readonly id: string;
+  readonly statements: readonly CompiledStatement[];
+}
+
+export interface CompiledStatement {
+  readonly sid: string | null;
+  /** Position in the document, from 0. */
+  readonly index: number;
+  readonly effect: "Allow" | "Deny";
+  /** Does the statement apply to this principal? Always true for identity policies. */
+  readonly matchesPrincipal: (request: AuthorizationRequest) => PrincipalMatch;
+  /** Do action, resource and conditions apply? */
+  readonly matches: (request: AuthorizationRequest) => boolean;
+}
+
+/** How a statement's Principal named the caller: the rules for same-account access differ by it. */
+export type PrincipalMatch = "none" | "account" | "everyone" | "role" | "exact";
+
+export interface AuthorizationPrincipal {
+  readonly type: "Root" | "User" | "AssumedRole" | "FederatedUser" | "Service";
+  readonly arn: string;
+  readonly accountId: string;
+  readonly userId: string;
+  /** For a role session: the role's ARN. */
+  readonly roleArn?: string;
+}
+
+export interface AuthorizationRequest {
+  readonly principal: AuthorizationPrincipal;
+  readonly action: string;
+  readonly resource: string;
+  readonly resourceAccountId: string;
+  readonly identityPolicies: readonly CompiledPolicy[];
+  /** Null: no boundary is set. */
+  readonly boundary: CompiledPolicy | null;
+  /** Null: the session has none. Several must all allow. */
+  readonly sessionPolicies: readonly CompiledPolicy[] | null;
+  /** Service control policies, a list per level from the root down; each level must allow. Empty: none in force. */
+  readonly serviceControlPolicies: readonly (readonly CompiledPolicy[])[];
+  readonly resourcePolicy: CompiledPolicy | null;
+  /** "required": without an allow (or a delegation to the account) in the resource policy nobody has access. */
+  readonly resourcePolicyMode: "optional" | "required";
+  /** All condition keys of the request, lower-cased names. */
+  readonly context: ReadonlyMap<string, string | readonly string[]>;
+}
+
+export type PolicyKind = "identity" | "resource" | "session" | "boundary" | "service control";
+
+export interface Decision {
+  readonly allowed: boolean;
+  /** "explicit": a Deny statement matched. "implicit": nothing allowed it. "allow": a statement allowed it. */
+  readonly reason: "allow" | "explicit" | "implicit";
+  /** The kind of policy that decided: that held the deny, that lacked the allow, or that allowed. */
+  readonly kind: PolicyKind;
+  /** The statement that decided; null for a missing allow and for root's own power. */
+  readonly statement: { readonly policyId: string; readonly sid: string | null; readonly index: number } | null;
+}

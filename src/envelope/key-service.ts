@@ -1,0 +1,19 @@
+import type { Call } from "../gateway/contract.ts";
+
+/** What a data key is asked for: which key seals which resource. */
+export interface DataKeyScope {
+  /** Id, ARN or alias of the KMS key, as its owner gave it. */
+  readonly keyId: string;
+  /** Immutable id of the resource that is sealed (stream id): part of the cache's key. */
+  readonly resourceId: string;
+  readonly encryptionContext: Readonly<Record<string, string>>;
+}
+
+/** Port: KMS as seen from the envelope. Every method runs as the call's principal with `kms:ViaService` of the call's service. Backed by the gateway's dispatch. */
+export interface KeyService {
+  generateDataKey(call: Call, scope: DataKeyScope): Promise<{ readonly plaintext: Uint8Array; readonly ciphertext: Uint8Array; readonly keyArn: string }>;
+  decrypt(call: Call, ciphertext: Uint8Array, scope: DataKeyScope): Promise<Uint8Array>;
+  /** Permission and key state only, when the material is already in memory. */
+  authorizeGenerate(call: Call, scope: DataKeyScope): Promise<void>;
+  authorizeDecrypt(call: Call, ciphertext: Uint8Array, scope: DataKeyScope): Promise<void>;
+}

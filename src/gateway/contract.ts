@@ -1,0 +1,133 @@
+/**
+ * What a service and the gateway owe each other: types only. A service is a table of operations; the gateway is the only
+ * one who runs them (see request-path.ts).
+ */
+import type { CompiledPolicy, ContextValues } from "../authz/types.ts";
+import type { ServiceModel } from "../protocol/model.ts";
+import type { Write } from "../store/metadata-store.ts";
+import type { Reader } from "../store/table.ts";
+
+/** Who calls. Made by authn from verified credentials, or by the gateway for a service that acts by itself. */
+export interface Principal {
+  readonly type: "Root" | "User" | "AssumedRole" | "FederatedUser" | "Service";
+  /** e.g. `arn:aws:iam::123456789012:user/ann`; for an assumed role the session's ARN. */
+  readonly arn: string;
+  readonly accountId: string;
+  /** `aws:userid`: the account id for root, AIDA… for a user, AROA…:session for a role session. */
+  readonly userId: string;
+  readonly userName?: string;
+  readonly accessKeyId?: string;
+  /** For a role session: the role's ARN and what the session carries. */
+  readonly session?: {
+    readonly issuerArn: string;
+    readonly issuerId: string;
+    readonly name: string;
+    readonly issuedAtMs: number;
+    readonly mfa: boolean;
+    readonly tags: Readonly<Record<string, string>>;
+  };
+}
+
+/** One request on its way through, or one inner call that a service makes for it. */
+export interface Call {
+  readonly requestId: string;
+  readonly principal: Principal;
+  readonly region: string;
+  /** Service and operation by their wire names: `kms`, `GenerateDataKey`. */
+  readonly service: string;
+  readonly operation: string;
+  /** Wall-clock time when the call began; one call sees one time. */
+  readonly nowMs: number;
+  readonly sourceIp: string;
+  readonly userAgent: string;
+  readonly secureTransport: boolean;
+  /** The service that makes this call for the principal (`kinesis`), and the ids that tie the two events together. */
+  readonly via?: { readonly service: string };
+}
+
+/** One thing that must be allowed. An operation with several (ReEncrypt, CreateAlias) must have all of them. */
+export interface AccessCheck {
+  /** `kms:Encrypt`. */
+  readonly action: string;
+  /** The ARN, or `*` for operations without a resource. */
+  readonly resource: string;
+  /** The account that owns the resource. */
+  readonly resourceAccountId: string;
+  readonly resourcePolicy?: CompiledPolicy | null;
+  /** "required": the resource policy itself must allow or delegate (KMS keys, role trust). Default "optional". */
+  readonly resourcePolicyMode?: "optional" | "required";
+  /** The operation's own condition keys; the gateway adds the global ones. */
+  readonly context?: ContextValues;
+}
+
+export interface Access<Target> {
+  /** Empty: nobody can be denied (sts:GetCallerIdentity). */
+  readonly checks: readonly AccessCheck[];
+  /** What `access` found on its way (the key that an alias names), for `check` and `handle`. */
+  readonly target: Target;
+}
+
+export interface AuditResource {
+  readonly type: string;
+  readonly arn: string;
+  readonly accountId: string;
+}
+
+/** What an event says beyond who, when and which operation. Never payloads, partition keys, values or key material. */
+export interface AuditDetails {
+  readonly requestParameters?: Readonly<Record<string, unknown>> | null;
+  readonly responseElements?: Readonly<Record<string, unknown>> | null;
+  readonly additionalEventData?: Readonly<Record<string, unknown>>;
+  readonly resources?: readonly AuditResource[];
+}
+
+export interface Outcome<Output> {
+  readonly output: Output;
+  /** Committed by the gateway, together with the audit event, before the answer leaves. */
+  readonly writes?: readonly Write[];
+  /** Added to what `describe` said. */
+  readonly audit?: AuditDetails;
+  /** Runs once the commit is durable: to wake a background task, to drop a cache entry. Must not throw. */
+  readonly committed?: () => void;
+}
+
+export interface OperationContext {
+  readonly call: Call;
+  /** Reads of `access`, `check` and `handle` are remembered; if one has changed when the writes are committed, the operation runs again. */
+  readonly read: Reader;
+}
+
+export interface Operation<Input, Output, Target = unknown> {
+  /** A data event is written only when it failed or where a selector asks for it; a management event always. */
+  readonly event: "management" | "data";
+  readonly readOnly: boolean;
+  /** Resolves what the request names and says what must be allowed. Throws the service's own error for what does not exist. */
+  readonly access: (context: OperationContext, input: Input) => Promise<Access<Target>>;
+  /** Preconditions on state that also hold when only permission is asked for (a disabled key). Throws. */
+  readonly check?: (context: OperationContext, input: Input, target: Target) => Promise<void> | void;
+  /** Does it. Pure but for reads of metadata and appends to the record log: it may run again after a conflict. */
+  readonly handle: (context: OperationContext, input: Input, target: Target) => Promise<Outcome<Output>>;
+  /** The event's request parameters, from the input alone (it is also called for refused requests). Default: none. */
+  readonly describe?: (input: Input) => AuditDetails;
+}
+
+// oxlint-disable-next-line no-explicit-any -- a row's own types are checked where it is written; the table holds rows of all types
+export type AnyOperation = Operation<any, any, any>;
+
+export interface Service {
+  readonly model: ServiceModel;
+  /** By wire name. An operation of the model that is not here answers as unsupported. */
+  readonly operations: Readonly<Record<string, AnyOperation>>;
+  /** How the service reports a denial; default `AccessDeniedException`. */
+  readonly accessDeniedCode?: string;
+  /** Runs once after start, when keys are open: background tasks. The returned function stops them and waits. */
+  readonly start?: () => () => Promise<void>;
+}
+
+/** How one service calls another for its caller: authorized, audited and metered like any other call. */
+export interface Dispatch {
+  /** Runs `service.operation` as `call`'s principal, with `via` set to the calling service. Throws ServiceError as a client would see it. */
+  run(call: Call, service: string, operation: string, input: unknown): Promise<unknown>;
+  /** Only asks whether it would be allowed now (`access`, the decision, `check`). A refusal is recorded as a refused call. */
+  authorize(call: Call, service: string, operation: string, input: unknown): Promise<void>;
+}

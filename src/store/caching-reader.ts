@@ -1,0 +1,69 @@
+import { LruMap } from "../base/lru.ts";
+import type { Expectation, MetadataBytes, MetadataStore, StoreKey } from "./metadata-store.ts";
+import type { Reader, Table } from "./table.ts";
+
+/** Decoded records kept, over all tables. */
+const DECODED_COUNT_MAX = 20_000;
+
+interface Decoded {
+  readonly bytes: MetadataBytes;
+  readonly value: unknown;
+}
+
+/**
+ * Reads records, decoding each version of a record once. The bytes are read anew each time and compared, so what it
+ * returns is never stale, whoever wrote it.
+ */
+export class RecordReader implements Reader {
+  readonly #store: MetadataStore;
+  readonly #decoded = new LruMap<StoreKey, Decoded>(DECODED_COUNT_MAX);
+
+  constructor(store: MetadataStore) {
+    this.#store = store;
+  }
+
+  async get<T>(from: Table<T>, id: readonly string[]): Promise<T | null> {
+    const key = from.key(id);
+    const bytes = await this.#store.get(key);
+    return bytes === null ? null : this.#decode(from, key, bytes);
+  }
+
+  async list<T>(
+    from: Table<T>,
+    query: Parameters<Reader["list"]>[1],
+  ): Promise<readonly { readonly id: readonly string[]; readonly value: T }[]> {
+    const range = from.range(query.prefix);
+    const after = query.after === undefined ? undefined : from.key(query.after);
+    const entries = await this.#store.range({
+      start: after !== undefined && !query.reverse ? ((after + "\u0000") as StoreKey) : range.start,
+      end: after !== undefined && query.reverse ? after : range.end,
+      limit: query.limit,
+      reverse: query.reverse ?? false,
+    });
+    return entries.map(({ key, value }) => ({ id: from.idOf(key), value: this.#decode(from, key, value) }));
+  }
+
+  /** A reader that remembers what each record held when it was read first, for an optimistic commit. */
+  tracking(): { readonly reader: Reader; readonly expectations: () => readonly Expectation[] } {
+    const seen = new Map<StoreKey, MetadataBytes | null>();
+    const get = async <T>(from: Table<T>, id: readonly string[]): Promise<T | null> => {
+      const key = from.key(id);
+      const bytes = await this.#store.get(key);
+      if (!seen.has(key)) seen.set(key, bytes);
+      return bytes === null ? null : this.#decode(from, key, bytes);
+    };
+    return {
+      // A list is not part of the expectations: who must guard a whole range keeps a record for it.
+      reader: { get, list: (from, query) => this.list(from, query) },
+      expectations: () => [...seen].map(([key, value]) => ({ key, value })),
+    };
+  }
+
+  #decode<T>(from: Table<T>, key: StoreKey, bytes: MetadataBytes): T {
+    const known = this.#decoded.get(key);
+    if (known !== undefined && Buffer.compare(known.bytes, bytes) === 0) return known.value as T;
+    const value = from.decode(bytes);
+    this.#decoded.set(key, { bytes, value });
+    return value;
+  }
+}

@@ -1,0 +1,53 @@
+import type { Brand } from "../base/brand.ts";
+
+/** A key of the metadata store. Made by a `Table` (store/table.ts). Keys order by their UTF-8 bytes. */
+export type StoreKey = Brand<string, "StoreKey">;
+
+/** An encoded record. Made by a `Table` only, whose type shows what stands in clear and what is sealed. */
+export type MetadataBytes = Brand<Uint8Array, "MetadataBytes">;
+
+export interface StoreEntry {
+  readonly key: StoreKey;
+  readonly value: MetadataBytes;
+}
+
+/** A change to one key. A null value removes the key; removing what is absent is no error. */
+export interface Write {
+  readonly key: StoreKey;
+  readonly value: MetadataBytes | null;
+}
+
+/** What a key held (null: nothing) when a decision was based on it. */
+export interface Expectation {
+  readonly key: StoreKey;
+  readonly value: MetadataBytes | null;
+}
+
+export interface RangeQuery {
+  /** First key of the range, included. */
+  readonly start: StoreKey;
+  /** End of the range, excluded. */
+  readonly end: StoreKey;
+  /** How many entries at most, at least 1. */
+  readonly limit: number;
+  /** From the end of the range towards its start. */
+  readonly reverse?: boolean;
+}
+
+/**
+ * Transactional, ordered keys: everything that is not a stream record or an object's bytes. One conformance suite
+ * (store/testing/metadata-conformance.ts) states this contract; every adapter passes it.
+ */
+export interface MetadataStore {
+  /** The value as of the last completed commit, or null. The bytes belong to the caller and never change. */
+  get(key: StoreKey): Promise<MetadataBytes | null>;
+  /** Entries in key order (or reverse), from one consistent snapshot. */
+  range(query: RangeQuery): Promise<readonly StoreEntry[]>;
+  /**
+   * Applies all writes in one transaction, if every expectation still holds at that instant. When this resolves with
+   * "committed", the writes are durable: they survive a crash of the process and of the machine. "conflict" means that
+   * nothing was written. Rejects when the outcome is a failure of the store itself; then nothing may be assumed.
+   */
+  commit(batch: { readonly expect: readonly Expectation[]; readonly writes: readonly Write[] }): Promise<"committed" | "conflict">;
+  close(): Promise<void>;
+}

@@ -1,0 +1,76 @@
+import type { Brand, SealedBytes } from "../base/brand.ts";
+import type { MetadataBytes, StoreKey, Write } from "./metadata-store.ts";
+
+/** Sealed bytes as they stand in a record: base64. What a record must keep secret has this type, never `string`. */
+export type SealedText = Brand<string, "SealedText">;
+
+export const sealedText = (sealed: SealedBytes): SealedText =>
+  Buffer.from(sealed.buffer, sealed.byteOffset, sealed.byteLength).toString("base64") as SealedText;
+
+export const sealedBytes = (text: SealedText): SealedBytes => new Uint8Array(Buffer.from(text, "base64")) as SealedBytes;
+
+/** Between the parts of a key. Sorts before every character that a part may hold, so that a prefix is a range. */
+const SEPARATOR = "\u0001";
+const AFTER_SEPARATOR = "\u0002";
+
+/** LMDB takes 1978 bytes; other stores take more. */
+const KEY_LENGTH_MAX = 1900;
+
+/** Records of one type under one name: how a service keeps its state. Values are shared once decoded and must not be changed. */
+export interface Table<T> {
+  readonly name: string;
+  key(id: readonly string[]): StoreKey;
+  /** The identifier parts of a key of this table. */
+  idOf(key: StoreKey): readonly string[];
+  /** All keys whose identifier begins with these parts. */
+  range(prefix: readonly string[]): { readonly start: StoreKey; readonly end: StoreKey };
+  encode(value: T): MetadataBytes;
+  decode(bytes: MetadataBytes): T;
+  put(id: readonly string[], value: T): Write;
+  remove(id: readonly string[]): Write;
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { fatal: true });
+
+/** `name` is unique in the whole store: service and kind, e.g. `kms.key`. Values are JSON. */
+export function table<T>(name: string): Table<T> {
+  const join = (parts: readonly string[]): string => {
+    for (const part of parts) {
+      // oxlint-disable-next-line no-control-regex -- control characters would break the order of keys
+      if (/[\u0000-\u001f]/.test(part)) throw new RangeError(`a key of ${name} holds a control character`);
+    }
+    const key = [name, ...parts].join(SEPARATOR);
+    if (Buffer.byteLength(key) > KEY_LENGTH_MAX) throw new RangeError(`a key of ${name} is too long`);
+    return key;
+  };
+  const encode = (value: T): MetadataBytes => encoder.encode(JSON.stringify(value)) as MetadataBytes;
+  return {
+    name,
+    key: (id) => join(id) as StoreKey,
+    idOf: (key) => key.split(SEPARATOR).slice(1),
+    range: (prefix) => ({
+      start: (join(prefix) + SEPARATOR) as StoreKey,
+      end: (join(prefix) + AFTER_SEPARATOR) as StoreKey,
+    }),
+    encode,
+    decode: (bytes) => JSON.parse(decoder.decode(bytes)) as T,
+    put: (id, value) => ({ key: join(id) as StoreKey, value: encode(value) }),
+    remove: (id) => ({ key: join(id) as StoreKey, value: null }),
+  };
+}
+
+/** Reads decoded records. What a handler gets instead of the store itself. */
+export interface Reader {
+  get<T>(from: Table<T>, id: readonly string[]): Promise<T | null>;
+  /** In key order. `after` (an identifier) starts behind that record (before it, when reversed). */
+  list<T>(
+    from: Table<T>,
+    query: {
+      readonly prefix: readonly string[];
+      readonly after?: readonly string[] | undefined;
+      readonly limit: number;
+      readonly reverse?: boolean;
+    },
+  ): Promise<readonly { readonly id: readonly string[]; readonly value: T }[]>;
+}

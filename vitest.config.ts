@@ -1,0 +1,47 @@
+import { defineConfig } from "vitest/config";
+
+// `isolate: false` runs many files in one module graph: the reason why no module may keep mutable state.
+const shared = { isolate: false, pool: "threads" as const };
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          ...shared,
+          name: "unit",
+          include: ["src/**/*.test.ts", "tools/**/*.test.ts", "bench/**/*.test.ts"],
+          testTimeout: 20_000,
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: "conformance",
+          include: ["tests/conformance/**/*.test.ts"],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: "servers",
+          include: ["tests/servers/**/*.test.ts", "tests/fuzz/**/*.test.ts", "tests/simulation/**/*.test.ts"],
+          testTimeout: 600_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: "torture",
+          include: ["tests/fuzz/**/*.test.ts", "tests/simulation/**/*.test.ts"],
+          env: { WAXSEAL_TORTURE: "1" },
+          testTimeout: 3_600_000,
+          hookTimeout: 120_000,
+        },
+      },
+    ],
+  },
+});
