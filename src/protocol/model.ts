@@ -33,11 +33,38 @@ export interface OperationShape {
 
 export type Shape =
   | StructureShape
-  | { readonly type: "list"; readonly member: string; readonly memberName?: string; readonly flattened?: true; readonly min?: number; readonly max?: number; readonly sensitive?: true }
-  | { readonly type: "map"; readonly key: string; readonly value: string; readonly min?: number; readonly max?: number; readonly sensitive?: true }
-  | { readonly type: "string"; readonly min?: number; readonly max?: number; readonly pattern?: string; readonly enum?: readonly string[]; readonly sensitive?: true }
+  | {
+      readonly type: "list";
+      readonly member: string;
+      readonly memberName?: string;
+      readonly flattened?: true;
+      readonly min?: number;
+      readonly max?: number;
+      readonly sensitive?: true;
+    }
+  | {
+      readonly type: "map";
+      readonly key: string;
+      readonly value: string;
+      readonly min?: number;
+      readonly max?: number;
+      readonly sensitive?: true;
+    }
+  | {
+      readonly type: "string";
+      readonly min?: number;
+      readonly max?: number;
+      readonly pattern?: string;
+      readonly enum?: readonly string[];
+      readonly sensitive?: true;
+    }
   | { readonly type: "blob"; readonly min?: number; readonly max?: number; readonly sensitive?: true }
-  | { readonly type: "integer" | "long" | "float" | "double"; readonly min?: number; readonly max?: number; readonly sensitive?: true }
+  | {
+      readonly type: "integer" | "long" | "float" | "double";
+      readonly min?: number;
+      readonly max?: number;
+      readonly sensitive?: true;
+    }
   | { readonly type: "boolean"; readonly sensitive?: true }
   | { readonly type: "timestamp"; readonly sensitive?: true };
 
