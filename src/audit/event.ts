@@ -36,8 +36,21 @@ export interface LookupQuery {
   readonly cursor?: string;
 }
 
+/** What CloudTrail's look-up tells of an event beside the event itself, and what its lookup attributes match. */
+export interface EventAttributes {
+  /** User name, role session name or `root`; null for callers without one. */
+  readonly username: string | null;
+  readonly accessKeyId: string | null;
+  readonly resources: readonly { readonly type: string; readonly name: string }[];
+}
+
+export interface FoundEvent {
+  readonly event: AuditEvent;
+  readonly attributes: EventAttributes;
+}
+
 export interface LookupPage {
-  /** Newest first. */
-  readonly events: readonly AuditEvent[];
+  /** Newest first. May hold fewer than asked for, even none, while `cursor` tells that there is more to search. */
+  readonly events: readonly FoundEvent[];
   readonly cursor: string | null;
 }

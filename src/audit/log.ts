@@ -5,5 +5,6 @@ import type { AuditEvent, LookupPage, LookupQuery } from "./event.ts";
 export interface AuditLog {
   /** The writes that put an event into the log. The gateway commits them with the operation's own. */
   entry(event: AuditEvent): readonly Write[];
+  /** Does a bounded amount of work per call. Throws RangeError when the cursor is not one of its own. */
   lookup(query: LookupQuery): Promise<LookupPage>;
 }

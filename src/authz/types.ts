@@ -19,11 +19,15 @@ export interface CompiledStatement {
   readonly matches: (request: AuthorizationRequest) => boolean;
 }
 
-/** How a statement's Principal named the caller: the rules for same-account access differ by it. */
+/**
+ * How a statement's Principal named the caller: the rules for same-account access differ by it. `account`: by its account
+ * (the root ARN), which only delegates. `role`: by the role of its session. `exact`: by its own ARN or service name.
+ */
 export type PrincipalMatch = "none" | "account" | "everyone" | "role" | "exact";
 
 export interface AuthorizationPrincipal {
   readonly type: "Root" | "User" | "AssumedRole" | "FederatedUser" | "Service";
+  /** For an assumed role the session's ARN; for a service its name, `events.amazonaws.com`. */
   readonly arn: string;
   readonly accountId: string;
   readonly userId: string;
@@ -39,7 +43,7 @@ export interface AuthorizationRequest {
   readonly identityPolicies: readonly CompiledPolicy[];
   /** Null: no boundary is set. */
   readonly boundary: CompiledPolicy | null;
-  /** Null: the session has none. Several must all allow. */
+  /** Null: none limit the session. Otherwise at least one of them must allow, so an empty list (a federated user without policies) allows nothing. */
   readonly sessionPolicies: readonly CompiledPolicy[] | null;
   /** Service control policies, a list per level from the root down; each level must allow. Empty: none in force. */
   readonly serviceControlPolicies: readonly (readonly CompiledPolicy[])[];

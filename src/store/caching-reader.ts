@@ -1,4 +1,5 @@
 import { LruMap } from "../base/lru.ts";
+import { compareKeys } from "./key-order.ts";
 import type { Expectation, MetadataBytes, MetadataStore, StoreKey } from "./metadata-store.ts";
 import type { Reader, Table } from "./table.ts";
 
@@ -32,14 +33,10 @@ export class RecordReader implements Reader {
     from: Table<T>,
     query: Parameters<Reader["list"]>[1],
   ): Promise<readonly { readonly id: readonly string[]; readonly value: T }[]> {
-    const range = from.range(query.prefix);
-    const after = query.after === undefined ? undefined : from.key(query.after);
-    const entries = await this.#store.range({
-      start: after !== undefined && !query.reverse ? ((after + "\u0000") as StoreKey) : range.start,
-      end: after !== undefined && query.reverse ? after : range.end,
-      limit: query.limit,
-      reverse: query.reverse ?? false,
-    });
+    const reverse = query.reverse ?? false;
+    const range =
+      query.after === undefined ? from.range(query.prefix) : rangeBehind(from, query.prefix, query.after, reverse);
+    const entries = await this.#store.range({ ...range, limit: query.limit, reverse });
     return entries.map(({ key, value }) => ({ id: from.idOf(key), value: this.#decode(from, key, value) }));
   }
 
@@ -66,4 +63,19 @@ export class RecordReader implements Reader {
     this.#decoded.set(key, { bytes, value });
     return value;
   }
+}
+
+/** The part of a prefix's range that lies behind a key. `after` may come from a caller: it never widens the range. */
+function rangeBehind<T>(
+  from: Table<T>,
+  prefix: readonly string[],
+  after: readonly string[],
+  reverse: boolean,
+): { readonly start: StoreKey; readonly end: StoreKey } {
+  const { start, end } = from.range(prefix);
+  const key = from.key(after);
+  if (reverse) return { start, end: compareKeys(key, end) < 0 ? key : end };
+  // The first key behind it that there can be.
+  const next = (key + "\u0000") as StoreKey;
+  return { start: compareKeys(next, start) > 0 ? next : start, end };
 }

@@ -48,6 +48,9 @@ export interface MetadataStore {
    * "committed", the writes are durable: they survive a crash of the process and of the machine. "conflict" means that
    * nothing was written. Rejects when the outcome is a failure of the store itself; then nothing may be assumed.
    */
-  commit(batch: { readonly expect: readonly Expectation[]; readonly writes: readonly Write[] }): Promise<"committed" | "conflict">;
+  commit(batch: {
+    readonly expect: readonly Expectation[];
+    readonly writes: readonly Write[];
+  }): Promise<"committed" | "conflict">;
   close(): Promise<void>;
 }

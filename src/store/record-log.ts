@@ -25,13 +25,18 @@ export interface Block {
  */
 export interface RecordLog {
   /**
-   * When this resolves, the block is durable. Blocks of one shard become visible in the order of the calls, and never
+   * When this resolves, the block is durable; its bytes must not change until then. A new block begins at the index behind
+   * `last`; anything else rejects with RangeError and writes nothing. Blocks of one shard become visible in the order of the calls, and never
    * with a gap: if an append fails, later appends of that shard that were already queued fail too. Appending a block
    * with the `lastIndex` of one that is stored replaces it (only `waxseal debug record` does).
    */
   append(shard: ShardRef, block: Block): Promise<void>;
   /** Blocks with `lastIndex >= fromIndex`, in order: at most `blocksMax`, and none after `bytesMax` bytes were reached (but at least one if there is one). */
-  read(shard: ShardRef, fromIndex: number, limits: { readonly blocksMax: number; readonly bytesMax: number }): Promise<readonly Block[]>;
+  read(
+    shard: ShardRef,
+    fromIndex: number,
+    limits: { readonly blocksMax: number; readonly bytesMax: number },
+  ): Promise<readonly Block[]>;
   /** The frame of the newest block ever appended, trimmed or not; null if there was none. The next append continues after it. */
   last(shard: ShardRef): Promise<{ readonly lastIndex: number; readonly lastArrivalMs: number } | null>;
   /** `firstIndex` of the oldest block with `lastArrivalMs >= timeMs`; null if there is none. */

@@ -7,14 +7,15 @@ export type SealedText = Brand<string, "SealedText">;
 export const sealedText = (sealed: SealedBytes): SealedText =>
   Buffer.from(sealed.buffer, sealed.byteOffset, sealed.byteLength).toString("base64") as SealedText;
 
-export const sealedBytes = (text: SealedText): SealedBytes => new Uint8Array(Buffer.from(text, "base64")) as SealedBytes;
+export const sealedBytes = (text: SealedText): SealedBytes =>
+  new Uint8Array(Buffer.from(text, "base64")) as SealedBytes;
 
 /** Between the parts of a key. Sorts before every character that a part may hold, so that a prefix is a range. */
 const SEPARATOR = "\u0001";
 const AFTER_SEPARATOR = "\u0002";
 
-/** LMDB takes 1978 bytes; other stores take more. */
-const KEY_LENGTH_MAX = 1900;
+/** Stores take 1978 bytes (metadata-checks.ts); the bounds of a range are a byte longer than a key. */
+const KEY_BYTES_MAX = 1900;
 
 /** Records of one type under one name: how a service keeps its state. Values are shared once decoded and must not be changed. */
 export interface Table<T> {
@@ -39,9 +40,11 @@ export function table<T>(name: string): Table<T> {
     for (const part of parts) {
       // oxlint-disable-next-line no-control-regex -- control characters would break the order of keys
       if (/[\u0000-\u001f]/.test(part)) throw new RangeError(`a key of ${name} holds a control character`);
+      // Encoded as UTF-8, every lone surrogate is the same replacement character: two identifiers would share a key.
+      if (/\p{Surrogate}/u.test(part)) throw new RangeError(`a key of ${name} is not well-formed Unicode`);
     }
     const key = [name, ...parts].join(SEPARATOR);
-    if (Buffer.byteLength(key) > KEY_LENGTH_MAX) throw new RangeError(`a key of ${name} is too long`);
+    if (Buffer.byteLength(key) > KEY_BYTES_MAX) throw new RangeError(`a key of ${name} is too long`);
     return key;
   };
   const encode = (value: T): MetadataBytes => encoder.encode(JSON.stringify(value)) as MetadataBytes;

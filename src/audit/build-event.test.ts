@@ -1,0 +1,102 @@
+import { describe, expect, test } from "vitest";
+import { buildEvent } from "./build-event.ts";
+import { ACCOUNT, callOf, subjectOf } from "./testing/events.ts";
+
+const REQUEST = { requestParameters: { keyId: "k" }, responseElements: { x: 1 } };
+
+describe("events", () => {
+  test("a user's call is told with whole seconds and the user's identity", () => {
+    const resources = [{ type: "AWS::KMS::Key", arn: "arn:aws:kms:eu-central-1:1:key/k", accountId: ACCOUNT }];
+    const event = buildEvent(subjectOf({ details: { ...REQUEST, resources } }));
+    expect(event).toMatchObject({
+      eventTime: "2023-11-14T22:13:20Z",
+      userIdentity: { type: "IAMUser", userName: "ann", accessKeyId: "AKIAEXAMPLE", principalId: "AIDAEXAMPLE" },
+      sourceIPAddress: "192.0.2.7",
+      resources: [{ ARN: "arn:aws:kms:eu-central-1:1:key/k", type: "AWS::KMS::Key", accountId: ACCOUNT }],
+      responseElements: { x: 1 },
+      managementEvent: true,
+      recipientAccountId: ACCOUNT,
+    });
+    expect(event).not.toHaveProperty("errorCode");
+  });
+
+  test("a service's call for its caller keeps the caller and shows the service in place of address and agent", () => {
+    const call = callOf({ via: { service: "kinesis" }, tls: { version: "TLSv1.3", cipherSuite: "X", host: "h" } });
+    const event = buildEvent(subjectOf({ call }));
+    const host = "kinesis.amazonaws.com";
+    expect(event).toMatchObject({
+      sourceIPAddress: host,
+      userAgent: host,
+      userIdentity: { userName: "ann", invokedBy: host },
+    });
+    expect(event).not.toHaveProperty("tlsDetails");
+  });
+
+  test("root and role sessions are told apart from users", () => {
+    const root = callOf({
+      principal: { type: "Root", arn: `arn:aws:iam::${ACCOUNT}:root`, accountId: ACCOUNT, userId: ACCOUNT },
+    });
+    expect(buildEvent(subjectOf({ call: root })).userIdentity).toEqual({
+      type: "Root",
+      principalId: ACCOUNT,
+      arn: `arn:aws:iam::${ACCOUNT}:root`,
+      accountId: ACCOUNT,
+    });
+    const session = callOf({
+      principal: {
+        type: "AssumedRole",
+        arn: `arn:aws:sts::${ACCOUNT}:assumed-role/reader/s1`,
+        accountId: ACCOUNT,
+        userId: "AROAX:s1",
+        session: {
+          issuerArn: `arn:aws:iam::${ACCOUNT}:role/team/reader`,
+          issuerId: "AROAX",
+          name: "s1",
+          issuedAtMs: 1_700_000_000_999,
+          mfa: false,
+          tags: {},
+        },
+      },
+    });
+    expect(buildEvent(subjectOf({ call: session })).userIdentity).toMatchObject({
+      type: "AssumedRole",
+      sessionContext: {
+        sessionIssuer: { type: "Role", principalId: "AROAX", userName: "reader", accountId: ACCOUNT },
+        attributes: { creationDate: "2023-11-14T22:13:20Z", mfaAuthenticated: "false" },
+      },
+    });
+  });
+
+  test("a failed call has its error and no response", () => {
+    const event = buildEvent(
+      subjectOf({ details: REQUEST, error: { code: "DisabledException", message: "k is disabled." } }),
+    );
+    expect(event).toMatchObject({
+      errorCode: "DisabledException",
+      errorMessage: "k is disabled.",
+      responseElements: null,
+    });
+  });
+
+  test.each([
+    ["kms.amazonaws.com", "AccessDeniedException", "AccessDenied"],
+    ["iam.amazonaws.com", "AccessDenied", "AccessDenied"],
+    ["iam.amazonaws.com", "NoSuchEntity", "NoSuchEntityException"],
+    ["kms.amazonaws.com", "NotFoundException", "NotFoundException"],
+  ])("%s: %s is recorded as %s", (eventSource, code, recorded) => {
+    expect(buildEvent(subjectOf({ eventSource, error: { code, message: "" } })).errorCode).toBe(recorded);
+  });
+
+  test("a constraint message is recorded without the value that broke it", () => {
+    const message =
+      "2 validation errors detected: Value 'my secret partition key' at 'partitionKey' failed to satisfy constraint: " +
+      "Member must have length less than or equal to 256; " +
+      "Value '' at 'records.1.member.data' failed to satisfy constraint: x";
+    const recorded = buildEvent(subjectOf({ error: { code: "ValidationException", message } })).errorMessage;
+    expect(recorded).toBe("2 validation errors detected: at 'partitionKey', 'records.1.member.data'");
+  });
+
+  test("an event stands in the region that served the call", () => {
+    expect(buildEvent(subjectOf()).awsRegion).toBe("eu-central-1");
+  });
+});

@@ -1,0 +1,153 @@
+import { parseArn } from "../base/arn.ts";
+import type { AuditDetails, Call, Principal } from "../gateway/contract.ts";
+import type { AuditEvent } from "./event.ts";
+
+/** What a call ended with, when it was refused or failed. */
+export interface CallError {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** All that an event is made of. */
+export interface EventSubject {
+  readonly call: Call;
+  /** `kms.amazonaws.com`. */
+  readonly eventSource: string;
+  readonly readOnly: boolean;
+  readonly category: "Management" | "Data";
+  /** What the operation says of its input and outcome. */
+  readonly details: AuditDetails;
+  readonly eventId: string;
+  readonly error?: CallError;
+  /** Whose trail the event goes to, where that is not the caller's own account. */
+  readonly recipientAccountId?: string;
+}
+
+const seconds = (timeMs: number): string =>
+  new Date(Math.floor(timeMs / 1000) * 1000).toISOString().replace(".000Z", "Z");
+
+const serviceHost = (service: string): string => `${service}.amazonaws.com`;
+
+/** Builds the CloudTrail record of a call: who, when, from where, what, and how it ended. */
+export function buildEvent(subject: EventSubject): AuditEvent {
+  const { call, details, error } = subject;
+  // A call that a service makes for its caller shows the service where a client's address and agent would stand.
+  const viaHost = call.via === undefined ? null : serviceHost(call.via.service);
+  const showTls = call.tls !== undefined && viaHost === null;
+  return {
+    eventVersion: "1.11",
+    userIdentity: userIdentity(call.principal, viaHost),
+    eventTime: seconds(call.nowMs),
+    eventSource: subject.eventSource,
+    eventName: call.operation,
+    awsRegion: call.region,
+    sourceIPAddress: viaHost ?? call.sourceIp,
+    userAgent: viaHost ?? call.userAgent,
+    ...(error === undefined
+      ? {}
+      : {
+          errorCode: recordedErrorCode(subject.eventSource, error.code),
+          errorMessage: recordedErrorMessage(error.message),
+        }),
+    requestParameters: details.requestParameters ?? null,
+    responseElements: error === undefined ? (details.responseElements ?? null) : null,
+    ...(details.additionalEventData === undefined ? {} : { additionalEventData: details.additionalEventData }),
+    requestID: call.requestId,
+    eventID: subject.eventId,
+    readOnly: subject.readOnly,
+    ...(details.resources === undefined || details.resources.length === 0
+      ? {}
+      : { resources: details.resources.map(({ type, arn, accountId }) => ({ ARN: arn, accountId, type })) }),
+    eventType: "AwsApiCall",
+    managementEvent: subject.category === "Management",
+    recipientAccountId: subject.recipientAccountId ?? call.principal.accountId,
+    eventCategory: subject.category,
+    ...(call.tls === undefined || !showTls
+      ? {}
+      : {
+          tlsDetails: {
+            tlsVersion: call.tls.version,
+            cipherSuite: call.tls.cipherSuite,
+            clientProvidedHostHeader: call.tls.host,
+          },
+        }),
+  };
+}
+
+const EVENT_IDENTITY_TYPES: Readonly<Record<Principal["type"], string>> = {
+  Root: "Root",
+  User: "IAMUser",
+  AssumedRole: "AssumedRole",
+  FederatedUser: "FederatedUser",
+  Service: "AWSService",
+};
+
+function userIdentity(principal: Principal, viaHost: string | null): Readonly<Record<string, unknown>> {
+  const type = EVENT_IDENTITY_TYPES[principal.type];
+  // A service that acts by itself has no identity but its name (CloudTrail user guide, userIdentity element).
+  if (principal.type === "Service") return { type, invokedBy: viaHost ?? principal.userName ?? principal.userId };
+  return {
+    type,
+    principalId: principal.userId,
+    arn: principal.arn,
+    accountId: principal.accountId,
+    ...(principal.accessKeyId === undefined ? {} : { accessKeyId: principal.accessKeyId }),
+    ...(principal.type === "User" && principal.userName !== undefined ? { userName: principal.userName } : {}),
+    ...(principal.session === undefined ? {} : { sessionContext: sessionContext(principal, principal.session) }),
+    ...(viaHost === null ? {} : { invokedBy: viaHost }),
+  };
+}
+
+function sessionContext(
+  principal: Principal,
+  session: NonNullable<Principal["session"]>,
+): Readonly<Record<string, unknown>> {
+  return {
+    sessionIssuer: {
+      type: principal.type === "AssumedRole" ? "Role" : "IAMUser",
+      principalId: session.issuerId,
+      arn: session.issuerArn,
+      accountId: parseArn(session.issuerArn)?.accountId ?? principal.accountId,
+      userName: session.issuerArn.split("/").at(-1) ?? "",
+    },
+    // AWS writes both as strings.
+    attributes: { creationDate: seconds(session.issuedAtMs), mfaAuthenticated: String(session.mfa) },
+  };
+}
+
+/** IAM's wire codes lack the suffix that its events have: a missing user is recorded as `NoSuchEntityException`. */
+const SUFFIXED_IAM_CODES: ReadonlySet<string> = new Set([
+  "DeleteConflict",
+  "EntityAlreadyExists",
+  "InvalidInput",
+  "LimitExceeded",
+  "MalformedPolicyDocument",
+  "NoSuchEntity",
+  "PolicyNotAttachable",
+]);
+
+/**
+ * CloudTrail records a denial as `AccessDenied` whatever the service calls it on the wire: so do published records of KMS,
+ * whose wire code is `AccessDeniedException`.
+ */
+function recordedErrorCode(eventSource: string, code: string): string {
+  if (code === "AccessDeniedException") return "AccessDenied";
+  if (eventSource === "iam.amazonaws.com" && SUFFIXED_IAM_CODES.has(code)) return `${code}Exception`;
+  return code;
+}
+
+const CONSTRAINT_MESSAGE = /^\d{1,6} validation errors? detected/;
+/** What follows a value in a constraint message: the name of the member that held it. */
+const MEMBER_AT_FAULT = /' at '([A-Za-z0-9.[\]]{1,100})' failed to satisfy/g;
+const MEMBERS_AT_FAULT_MAX = 10;
+
+/**
+ * The message as it may be recorded. Constraint messages repeat the values that they complain about, which the caller may
+ * see but the trail may not: a partition key can be such a value. Only the names of the members are kept.
+ */
+function recordedErrorMessage(message: string): string {
+  const head = CONSTRAINT_MESSAGE.exec(message)?.[0];
+  if (head === undefined) return message;
+  const members = [...message.matchAll(MEMBER_AT_FAULT)].slice(0, MEMBERS_AT_FAULT_MAX).map((match) => `'${match[1]}'`);
+  return members.length === 0 ? head : `${head}: at ${members.join(", ")}`;
+}

@@ -1,0 +1,116 @@
+/**
+ * Wildcard matching in bounded time. Patterns and texts both come from callers, so a matcher that backtracks without limit
+ * would let one policy stall the server for everybody.
+ */
+
+/** A pattern token: a UTF-16 code unit, or one of the two wildcards. */
+export type GlobToken = number;
+/** Any run of characters, also none. */
+export const ANY_RUN: GlobToken = -1;
+/** Any one character. */
+export const ANY_ONE: GlobToken = -2;
+
+/** Steps per character of text and pattern that the greedy matcher may take before the automaton takes over. */
+const GREEDY_STEPS_PER_CHARACTER = 8;
+const WORD_BITS = 32;
+
+/**
+ * Does `pattern` match all of `text` between `from` and `to`? The greedy matcher answers nearly always in one pass, but is
+ * quadratic on texts like `aaaa…` under `*aaaa…b`; past its budget an automaton decides, whose cost is text length times
+ * pattern length over 32, whatever they contain.
+ */
+export function globMatches(pattern: readonly GlobToken[], text: string, from = 0, to: number = text.length): boolean {
+  let budget = GREEDY_STEPS_PER_CHARACTER * (to - from + pattern.length + 1);
+  let patternAt = 0;
+  let textAt = from;
+  let resumePatternAt = -1;
+  let resumeTextAt = from;
+  while (textAt < to) {
+    const token = pattern[patternAt];
+    if (token === ANY_ONE || token === text.charCodeAt(textAt)) {
+      patternAt++;
+      textAt++;
+    } else if (token === ANY_RUN) {
+      resumePatternAt = ++patternAt;
+      resumeTextAt = textAt;
+    } else if (resumePatternAt >= 0) {
+      patternAt = resumePatternAt;
+      textAt = ++resumeTextAt;
+    } else {
+      return false;
+    }
+    if (--budget < 0) return automatonMatches(pattern, text, from, to);
+  }
+  while (pattern[patternAt] === ANY_RUN) patternAt++;
+  return patternAt === pattern.length;
+}
+
+/**
+ * The same question by a bit-parallel automaton: bit i of the state is set while the first i single-character tokens have
+ * been matched; a bit before which an ANY_RUN stands stays set. Exported so that tests can hold both matchers together.
+ */
+export function automatonMatches(pattern: readonly GlobToken[], text: string, from: number, to: number): boolean {
+  const { masks, anyMask, loops, tokenCount } = automatonOf(pattern);
+  const words = loops.length;
+  const state = new Int32Array(words);
+  state[0] = 1;
+  for (let at = from; at < to; at++) {
+    const mask = masks.get(text.charCodeAt(at)) ?? anyMask;
+    let carry = 0;
+    let alive = 0;
+    for (let word = 0; word < words; word++) {
+      const bits = state[word] ?? 0;
+      const accepted = bits & (mask[word] ?? 0);
+      const next = (accepted << 1) | carry | (bits & (loops[word] ?? 0));
+      carry = accepted >>> (WORD_BITS - 1);
+      state[word] = next;
+      alive |= next;
+    }
+    if (alive === 0) return false;
+  }
+  return isSet(state, tokenCount);
+}
+
+interface Automaton {
+  /** For a code unit of the pattern: the positions whose token takes it. */
+  readonly masks: ReadonlyMap<number, Int32Array>;
+  /** For every other code unit: the positions of ANY_ONE. */
+  readonly anyMask: Int32Array;
+  /** The positions in front of which an ANY_RUN stands. */
+  readonly loops: Int32Array;
+  readonly tokenCount: number;
+}
+
+function automatonOf(pattern: readonly GlobToken[]): Automaton {
+  const words = Math.ceil((pattern.length + 1) / WORD_BITS);
+  const anyMask = new Int32Array(words);
+  const loops = new Int32Array(words);
+  const masks = new Map<number, Int32Array>();
+  let position = 0;
+  for (const token of pattern) {
+    if (token === ANY_RUN) {
+      setBit(loops, position);
+      continue;
+    }
+    if (token === ANY_ONE) setBit(anyMask, position);
+    else {
+      const mask = masks.get(token) ?? new Int32Array(words);
+      setBit(mask, position);
+      masks.set(token, mask);
+    }
+    position++;
+  }
+  for (const mask of masks.values()) {
+    for (let word = 0; word < words; word++) mask[word] = (mask[word] ?? 0) | (anyMask[word] ?? 0);
+  }
+  return { masks, anyMask, loops, tokenCount: position };
+}
+
+function setBit(bits: Int32Array, position: number): void {
+  const word = Math.floor(position / WORD_BITS);
+  bits[word] = (bits[word] ?? 0) | (1 << (position % WORD_BITS));
+}
+
+function isSet(bits: Int32Array, position: number): boolean {
+  return (((bits[Math.floor(position / WORD_BITS)] ?? 0) >>> (position % WORD_BITS)) & 1) === 1;
+}

@@ -1,0 +1,47 @@
+/** The typed values of conditions. Each reader answers null for what is not such a value. */
+
+/** Longer than any double or instant is written. */
+const NUMBER_LENGTH_MAX = 40;
+const DECIMAL = /^[+-]?\d+(\.\d+)?$/;
+
+/** A decimal number, without exponent: the form of the Numeric operators. */
+export function parseDecimal(text: string): number | null {
+  return text.length <= NUMBER_LENGTH_MAX && DECIMAL.test(text) ? Number(text) : null;
+}
+
+/** W3C's profile of ISO 8601: a year, a month, a day, or a day with a time and a time zone. */
+const W3C_DATE = /^(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(Z|[+-]\d\d:\d\d))?)?)?$/;
+const EPOCH_SECONDS = /^\d{5,12}(\.\d{1,9})?$/;
+
+/**
+ * An instant in milliseconds since the epoch, from a W3C date or from epoch seconds. Four digits are a year; epoch seconds
+ * therefore need five (the first day of 1970 cannot be written as a number).
+ */
+export function parseInstant(text: string): number | null {
+  if (text.length > NUMBER_LENGTH_MAX) return null;
+  if (EPOCH_SECONDS.test(text)) return Number(text) * 1000;
+  const match = W3C_DATE.exec(text);
+  if (match === null) return null;
+  const [, year, month = "01", day = "01", hour = "00", minute = "00", second = "00", fraction = "0", zone = "Z"] =
+    match;
+  const date = Date.UTC(Number(year), Number(month) - 1, Number(day));
+  const offsetMinutes = offsetOf(zone);
+  if (new Date(date).toISOString().slice(0, 10) !== `${year}-${month}-${day}` || offsetMinutes === null) return null;
+  if (Number(hour) > 23 || Number(minute) > 59 || Number(second) > 59) return null;
+  const timeMs = ((Number(hour) * 60 + Number(minute) - offsetMinutes) * 60 + Number(second)) * 1000;
+  return date + timeMs + Math.floor(Number(`0.${fraction}`) * 1000);
+}
+
+function offsetOf(zone: string): number | null {
+  if (zone === "Z") return 0;
+  const hours = Number(zone.slice(1, 3));
+  const minutes = Number(zone.slice(4));
+  if (hours > 23 || minutes > 59) return null;
+  return (zone.startsWith("-") ? -1 : 1) * (hours * 60 + minutes);
+}
+
+/** Standard base64 with padding, in its canonical form. */
+export function parseBase64(text: string): string | null {
+  const canonical = Buffer.from(text, "base64").toString("base64");
+  return canonical === text ? canonical : null;
+}

@@ -1,0 +1,104 @@
+import { type CommitGroup, CommitQueue } from "./commit-queue.ts";
+import { type LmdbDatabase, type LmdbEnvironment, type LmdbOptions, openLmdbEnvironment } from "./lmdb-environment.ts";
+import { checkBatch, checkedKeyBytes, checkRange } from "./metadata-checks.ts";
+import type {
+  Expectation,
+  MetadataBytes,
+  MetadataStore,
+  RangeQuery,
+  StoreEntry,
+  StoreKey,
+  Write,
+} from "./metadata-store.ts";
+
+interface Batch {
+  readonly expect: readonly Expectation[];
+  readonly writes: readonly Write[];
+}
+
+type Outcome = "committed" | "conflict";
+
+/** Batches are compared and put on the main thread: this many take a few milliseconds. */
+const BATCHES_PER_COMMIT_MAX = 256;
+
+/** A policy or an audit event of up to 4 KB fits into a page beside another. */
+const PAGE_BYTES = 8192;
+const MAP_BYTES = 64 * 1024 ** 3;
+
+/**
+ * The metadata store of a single machine, in one LMDB file (0600) of this path. One process at a time: the data directory's
+ * lock sees to that.
+ */
+export async function openLmdbMetadataStore(path: string, options: Partial<LmdbOptions> = {}): Promise<MetadataStore> {
+  const environment = await openLmdbEnvironment(path, { pageBytes: PAGE_BYTES, mapBytes: MAP_BYTES, ...options });
+  return new LmdbMetadataStore(environment);
+}
+
+class LmdbMetadataStore implements MetadataStore {
+  readonly #environment: LmdbEnvironment;
+  readonly #entries: LmdbDatabase;
+  readonly #queue: CommitQueue<Batch, Outcome>;
+
+  constructor(environment: LmdbEnvironment) {
+    this.#environment = environment;
+    this.#entries = environment.database("metadata");
+    this.#queue = new CommitQueue((queued) => this.#commitGroup(queued));
+  }
+
+  async get(key: StoreKey): Promise<MetadataBytes | null> {
+    return this.#read(checkedKeyBytes(key));
+  }
+
+  async range(query: RangeQuery): Promise<readonly StoreEntry[]> {
+    checkRange(query);
+    const start = Buffer.from(query.start);
+    const end = Buffer.from(query.end);
+    // LMDB has neither empty keys nor ranges whose end comes first.
+    if (Buffer.compare(start, end) >= 0) return [];
+    const bounds = query.reverse
+      ? { start: end, exclusiveStart: true, end: start, inclusiveEnd: true, reverse: true }
+      : { start, end };
+    const entries: StoreEntry[] = [];
+    // Read to its end within this turn of the event loop, so that all of it is one snapshot.
+    for (const { key, value } of this.#entries.getRange({ ...bounds, limit: query.limit })) {
+      entries.push({ key: Buffer.from(key).toString() as StoreKey, value: value as Uint8Array as MetadataBytes });
+    }
+    return entries;
+  }
+
+  async commit(batch: Batch): Promise<Outcome> {
+    checkBatch(batch);
+    return this.#queue.push(batch);
+  }
+
+  async close(): Promise<void> {
+    await this.#queue.close();
+    await this.#environment.close();
+  }
+
+  #commitGroup(queued: readonly Batch[]): CommitGroup<Outcome> {
+    const group = queued.slice(0, BATCHES_PER_COMMIT_MAX);
+    const results = this.#environment.transaction(() => group.map((batch) => this.#apply(batch)));
+    return { taken: group.length, results };
+  }
+
+  /** Within a transaction, which sees the writes of the batches before this one. Nothing is put before all is compared. */
+  #apply(batch: Batch): Outcome {
+    if (!batch.expect.every((expectation) => this.#holds(expectation))) return "conflict";
+    for (const { key, value } of batch.writes) {
+      if (value === null) void this.#entries.remove(Buffer.from(key));
+      else void this.#entries.put(Buffer.from(key), value as Uint8Array as Buffer);
+    }
+    return "committed";
+  }
+
+  #holds({ key, value }: Expectation): boolean {
+    const held = this.#read(Buffer.from(key));
+    return value === null || held === null ? value === held : Buffer.compare(value, held) === 0;
+  }
+
+  #read(key: Buffer): MetadataBytes | null {
+    const value: Uint8Array | undefined = this.#entries.getBinary(key);
+    return value === undefined ? null : (value as MetadataBytes);
+  }
+}
