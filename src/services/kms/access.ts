@@ -1,0 +1,81 @@
+import type { ContextValues } from "../../authz/types.ts";
+import type { AccessCheck, AuditDetails, Call } from "../../gateway/contract.ts";
+import { keyArnOf } from "./model.ts";
+import type { KmsParts } from "./parts.ts";
+import type { KeyRecord, KeyTag } from "./records.ts";
+import type { NamedKey } from "./resolve.ts";
+
+/** May the caller do this to this key? Without an allow or a delegation in the key's own policy nobody may. */
+export function keyAccess(
+  kms: KmsParts,
+  call: Call,
+  named: NamedKey,
+  action: string,
+  conditions: ContextValues = {},
+): AccessCheck {
+  const { record } = named;
+  return {
+    action,
+    resource: named.arn,
+    resourceAccountId: named.accountId,
+    resourcePolicy: record === null ? null : kms.policies.of(record),
+    resourcePolicyMode: "required",
+    context: {
+      ...callerConditions(call),
+      ...(record === null ? {} : keyConditions(record)),
+      ...(named.alias === null ? {} : { "kms:RequestAlias": named.alias }),
+      ...conditions,
+    },
+  };
+}
+
+/** For operations that IAM policies alone decide: on no single resource, or on an alias. */
+export function accountAccess(call: Call, action: string, resource = "*", conditions: ContextValues = {}): AccessCheck {
+  return {
+    action,
+    resource,
+    resourceAccountId: call.principal.accountId,
+    context: { ...callerConditions(call), ...conditions },
+  };
+}
+
+function callerConditions(call: Call): ContextValues {
+  return {
+    "kms:CallerAccount": call.principal.accountId,
+    ...(call.via === undefined ? {} : { "kms:ViaService": `${call.via.service}.${call.region}.amazonaws.com` }),
+  };
+}
+
+function keyConditions(key: KeyRecord): ContextValues {
+  return {
+    "kms:KeySpec": key.keySpec,
+    "kms:KeyUsage": key.keyUsage,
+    "kms:KeyOrigin": key.origin,
+    "kms:MultiRegion": "false",
+    ...(key.aliases.length === 0 ? {} : { "kms:ResourceAliases": key.aliases }),
+    ...Object.fromEntries(key.tags.map((tag) => [`aws:ResourceTag/${tag.key}`, tag.value])),
+  };
+}
+
+/** Tags that a request carries, as conditions see them. */
+export function requestTagConditions(tags: readonly KeyTag[]): ContextValues {
+  if (tags.length === 0) return {};
+  return {
+    ...Object.fromEntries(tags.map((tag) => [`aws:RequestTag/${tag.key}`, tag.value])),
+    "aws:TagKeys": tags.map((tag) => tag.key),
+  };
+}
+
+/** The keys that an event is about. */
+export const auditedKeys = (...keys: readonly KeyRecord[]): Pick<AuditDetails, "resources"> => ({
+  resources: keys.map((key) => ({ type: "AWS::KMS::Key", arn: keyArnOf(key), accountId: key.accountId })),
+});
+
+/** Member names as CloudTrail writes them, without those that are absent. */
+export function lowerCamel(value: object): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, member]) => member !== undefined)
+      .map(([name, member]) => [name.charAt(0).toLowerCase() + name.slice(1), member as unknown]),
+  );
+}

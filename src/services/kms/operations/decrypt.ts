@@ -1,0 +1,64 @@
+import { wipe } from "../../../crypto/wipe.ts";
+import type { Operation } from "../../../gateway/contract.ts";
+import { canonicalContext } from "../encryption-context.ts";
+import { dryRunSucceeded, unsupported } from "../errors.ts";
+import { ENCRYPTION_ALGORITHM, keyArnOf, requireState } from "../model.ts";
+import type { KmsParts } from "../parts.ts";
+import { recordOf } from "../resolve.ts";
+import type { DecryptRequest, DecryptResponse } from "../shapes.generated.ts";
+import { type CiphertextSource, findSource, openSource, requireSameKey } from "./ciphertext-source.ts";
+import {
+  cryptoAccess,
+  describeCrypto,
+  requireAlgorithm,
+  requireNoRecipient,
+  usedMaterial,
+} from "./crypto-operation.ts";
+
+const ACTION = "kms:Decrypt";
+
+export const decrypt = (kms: KmsParts): Operation<DecryptRequest, DecryptResponse, CiphertextSource> => ({
+  event: "management",
+  readOnly: true,
+  describe: (input) =>
+    describeCrypto(input.KeyId, input.EncryptionContext, {
+      encryptionAlgorithm: input.EncryptionAlgorithm ?? ENCRYPTION_ALGORITHM,
+      dryRun: input.DryRun,
+    }),
+  async access(context, input) {
+    requireNoRecipient(input.Recipient);
+    requireNoModifiers(input.DryRunModifiers);
+    canonicalContext(input.EncryptionContext);
+    const target = await findSource(kms, context, input.CiphertextBlob, input.KeyId);
+    return { checks: [cryptoAccess(kms, context.call, target.named, ACTION, input.EncryptionContext)], target };
+  },
+  async check(context, input, target) {
+    const key = recordOf(target.named, ACTION);
+    await requireSameKey(context, target);
+    requireAlgorithm(input.EncryptionAlgorithm, key);
+    requireState(key, "Decrypt");
+  },
+  async handle(context, input, target) {
+    const key = recordOf(target.named, ACTION);
+    const plaintext = await openSource(kms, context, target, key, input.EncryptionContext);
+    if (input.DryRun) {
+      wipe(plaintext);
+      throw dryRunSucceeded();
+    }
+    const { materialId } = target.parsed.header;
+    return {
+      output: {
+        KeyId: keyArnOf(key),
+        Plaintext: plaintext,
+        EncryptionAlgorithm: ENCRYPTION_ALGORITHM,
+        KeyMaterialId: materialId,
+      },
+      audit: usedMaterial(key, materialId),
+    };
+  },
+});
+
+/** Ignoring a modifier would answer another question than the one that was asked. */
+export function requireNoModifiers(modifiers: readonly string[] | undefined): void {
+  if (modifiers !== undefined && modifiers.length > 0) throw unsupported("DryRunModifiers are not supported yet.");
+}

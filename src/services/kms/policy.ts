@@ -1,0 +1,144 @@
+import { accountRootArn, parseArn } from "../../base/arn.ts";
+import { LruMap } from "../../base/lru.ts";
+import type { AuthorizationRequest, CompiledPolicy } from "../../authz/types.ts";
+import type { Principal } from "../../gateway/contract.ts";
+import { limitExceeded, malformedPolicy } from "./errors.ts";
+import type { ManagedKeyService } from "./managed-keys.ts";
+import { keyArnOf } from "./model.ts";
+import type { KeyRecord } from "./records.ts";
+
+/** The only name that a key's policy can have. */
+export const POLICY_NAME = "default";
+/** KMS quota "Key policy document size". */
+export const POLICY_BYTES_MAX = 32_768;
+/** Compiled policies kept. */
+const COMPILED_MAX = 2_000;
+
+/** Port: what KMS needs of the policy language. Backed by authz/, handed in by the composition root. */
+export interface KeyPolicyLanguage {
+  /**
+   * Checks a key policy and compiles it; `id` names it in decisions. A refused document throws an error named
+   * `PolicyError` whose message is for its author.
+   */
+  readonly compilePolicy: (document: string, id: string) => CompiledPolicy;
+  /** Would this policy by itself let the principal do this: directly, or by leaving it to the IAM policies of the principal's account? */
+  readonly allowsPrincipal: (policy: CompiledPolicy, request: AuthorizationRequest) => boolean;
+}
+
+/** Key policies, compiled once per version. */
+export class KeyPolicies {
+  readonly #language: KeyPolicyLanguage;
+  readonly #compiled = new LruMap<string, { readonly document: string; readonly policy: CompiledPolicy }>(COMPILED_MAX);
+
+  constructor(language: KeyPolicyLanguage) {
+    this.#language = language;
+  }
+
+  of(key: KeyRecord): CompiledPolicy {
+    const keyArn = keyArnOf(key);
+    const known = this.#compiled.get(keyArn);
+    if (known?.document === key.policy) return known.policy;
+    const policy = this.#language.compilePolicy(key.policy, keyArn);
+    this.#compiled.set(keyArn, { document: key.policy, policy });
+    return policy;
+  }
+
+  /**
+   * Throws unless the document may become a key's policy: its length, its grammar, and (unless bypassed) that its author
+   * could still change it afterwards.
+   */
+  check(document: string, keyArn: string, author: Principal, bypassLockoutCheck: boolean): void {
+    if (Buffer.byteLength(document, "utf8") > POLICY_BYTES_MAX) {
+      throw limitExceeded(`The key policy is longer than ${POLICY_BYTES_MAX} bytes.`);
+    }
+    const policy = this.#compileForAuthor(document, keyArn);
+    if (bypassLockoutCheck || this.#language.allowsPrincipal(policy, putKeyPolicyBy(author, keyArn, policy))) return;
+    throw malformedPolicy("The new key policy will not allow you to update the key policy in the future.");
+  }
+
+  #compileForAuthor(document: string, keyArn: string): CompiledPolicy {
+    try {
+      return this.#language.compilePolicy(document, keyArn);
+    } catch (error) {
+      if (error instanceof Error && error.name === "PolicyError") throw malformedPolicy(error.message);
+      throw error;
+    }
+  }
+}
+
+/** The request that the author would make to change the policy again. */
+function putKeyPolicyBy(author: Principal, keyArn: string, policy: CompiledPolicy): AuthorizationRequest {
+  const { type, arn, accountId, userId, session } = author;
+  return {
+    principal: { type, arn, accountId, userId, ...(session === undefined ? {} : { roleArn: session.issuerArn }) },
+    action: "kms:PutKeyPolicy",
+    resource: keyArn,
+    resourceAccountId: parseArn(keyArn)?.accountId ?? accountId,
+    identityPolicies: [],
+    boundary: null,
+    sessionPolicies: null,
+    serviceControlPolicies: [],
+    resourcePolicy: policy,
+    resourcePolicyMode: "required",
+    context: new Map([
+      ["kms:calleraccount", accountId],
+      ["aws:principalaccount", accountId],
+      ["aws:principalarn", session?.issuerArn ?? arn],
+      ["aws:userid", userId],
+    ]),
+  };
+}
+
+/** What a key gets that is made without a policy: the account's root may do all, and lets IAM policies decide. */
+export function defaultKeyPolicy(accountId: string): string {
+  return JSON.stringify({
+    Version: "2012-10-17",
+    Id: "key-default-1",
+    Statement: [
+      {
+        Sid: "Enable IAM User Permissions",
+        Effect: "Allow",
+        Principal: { AWS: accountRootArn(accountId) },
+        Action: "kms:*",
+        Resource: "*",
+      },
+    ],
+  });
+}
+
+/** Everyone in the account may use the key through its service, nobody directly; its metadata is the account's to see. */
+export function managedKeyPolicy(service: ManagedKeyService, region: string, accountId: string): string {
+  return JSON.stringify({
+    Version: "2012-10-17",
+    Id: `auto-${service.name}-1`,
+    Statement: [
+      {
+        Sid: `Allow access through ${service.title} for all principals in the account that are authorized to use ${service.title}`,
+        Effect: "Allow",
+        Principal: { AWS: "*" },
+        Action: [
+          "kms:Encrypt",
+          "kms:Decrypt",
+          "kms:ReEncrypt*",
+          "kms:GenerateDataKey*",
+          "kms:CreateGrant",
+          "kms:DescribeKey",
+        ],
+        Resource: "*",
+        Condition: {
+          StringEquals: {
+            "kms:ViaService": `${service.viaHost}.${region}.amazonaws.com`,
+            "kms:CallerAccount": accountId,
+          },
+        },
+      },
+      {
+        Sid: "Allow direct access to key metadata to the account",
+        Effect: "Allow",
+        Principal: { AWS: accountRootArn(accountId) },
+        Action: ["kms:Describe*", "kms:Get*", "kms:List*", "kms:RevokeGrant"],
+        Resource: "*",
+      },
+    ],
+  });
+}
