@@ -3,7 +3,7 @@ import type { Expectation, RangeQuery, StoreKey, Write } from "./metadata-store.
 /** What LMDB takes at a page size of 4096. Adapters that could take more refuse it too, so that data can move between them. */
 export const KEY_BYTES_MAX = 1978;
 
-/** A record is an object's description, not its content; 1 MiB is room enough, and lmdb copies values below 16 MiB only. */
+/** A record is an object's description, not its content. lmdb-js reads values below 16 MiB as copies, larger ones out of its map. */
 export const VALUE_BYTES_MAX: number = 8 * 1024 * 1024;
 
 /** The UTF-8 bytes of a key that names a record. Throws RangeError for the empty key and for one that is too long. */

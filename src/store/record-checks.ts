@@ -1,6 +1,6 @@
 import type { Block, ShardRef } from "./record-log.ts";
 
-/** Records that arrive together are at most 10 MiB (PutRecords), plus their nonces, tags and framing. */
+/** Records that arrive together are at most 10 MiB (PutRecords), plus nonces, tags and framing. Below the 16 MiB that lmdb-js copies. */
 export const BLOCK_BYTES_MAX: number = 15 * 1024 * 1024;
 
 const SHARD_INDEX_MAX = 0xffff_ffff;

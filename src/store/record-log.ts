@@ -25,10 +25,10 @@ export interface Block {
  */
 export interface RecordLog {
   /**
-   * When this resolves, the block is durable; its bytes must not change until then. A new block begins at the index behind
-   * `last`; anything else rejects with RangeError and writes nothing. Blocks of one shard become visible in the order of the calls, and never
-   * with a gap: if an append fails, later appends of that shard that were already queued fail too. Appending a block
-   * with the `lastIndex` of one that is stored replaces it (only `waxseal debug record` does).
+   * When this resolves, the block is durable; its bytes must not change until then. Blocks of one shard become visible in
+   * the order of the calls, and never with a gap: if an append fails, later appends of that shard that were already queued
+   * fail too, and a block that does not begin at the index behind `last` is refused with RangeError. Appending a block with
+   * the `lastIndex` of one that is stored replaces it (only `waxseal debug record` does).
    */
   append(shard: ShardRef, block: Block): Promise<void>;
   /** Blocks with `lastIndex >= fromIndex`, in order: at most `blocksMax`, and none after `bytesMax` bytes were reached (but at least one if there is one). */
