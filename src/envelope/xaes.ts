@@ -1,0 +1,97 @@
+/**
+ * XAES-256-GCM (C2SP, https://c2sp.org/XAES-256-GCM): AES-256-GCM with 24-byte nonces. The first half of a nonce gives a
+ * key of its own by two AES blocks (SP 800-108r1 counter mode over CMAC), the second half is GCM's nonce. Random nonces
+ * are then safe for as many records as anybody will ever put.
+ */
+import { createCipheriv } from "node:crypto";
+import type { Cipher } from "node:crypto";
+
+export const XAES_KEY_BYTES = 32;
+export const XAES_NONCE_BYTES = 24;
+export const XAES_TAG_BYTES = 16;
+
+const BLOCK_BYTES = 16;
+const DERIVED_KEY_BYTES = 32;
+/** How many bytes of the nonce go into the derivation; the rest is GCM's nonce. */
+const DERIVATION_NONCE_BYTES = 12;
+
+/** Doubling in GF(2^128), the CMAC subkey rule (SP 800-38B, section 6.1). */
+function double(block: Uint8Array): Buffer {
+  const result = Buffer.alloc(BLOCK_BYTES);
+  let carry = 0;
+  for (let at = BLOCK_BYTES - 1; at >= 0; at--) {
+    const byte = block[at] ?? 0;
+    result[at] = ((byte << 1) | carry) & 0xff;
+    carry = byte >>> 7;
+  }
+  result[BLOCK_BYTES - 1] = (result[BLOCK_BYTES - 1] ?? 0) ^ (0x87 & -carry);
+  return result;
+}
+
+/**
+ * A data key, ready to derive record keys. The key itself lives nowhere but in OpenSSL's key schedule, outside the
+ * JavaScript heap; OpenSSL overwrites the schedule when `destroy` frees it.
+ */
+export class XaesKey {
+  #ecb: Cipher | null;
+  /** The CMAC subkey, folded into both counter blocks ahead of time. */
+  readonly #blocks: Buffer;
+
+  /** `key` is 32 bytes and stays the caller's to overwrite. */
+  constructor(key: Uint8Array) {
+    if (key.length !== XAES_KEY_BYTES) throw new RangeError("an XAES-256-GCM key has 32 bytes");
+    const ecb = createCipheriv("aes-256-ecb", key, null).setAutoPadding(false);
+    const zero = ecb.update(Buffer.alloc(BLOCK_BYTES));
+    const subkey = double(zero);
+    const blocks = Buffer.alloc(2 * BLOCK_BYTES);
+    for (let counter = 1; counter <= 2; counter++) {
+      const offset = (counter - 1) * BLOCK_BYTES;
+      subkey.copy(blocks, offset);
+      // M = counter (16 bit) | "X" | 0x00 | first half of the nonce
+      blocks[offset + 1] = (blocks[offset + 1] ?? 0) ^ counter;
+      blocks[offset + 2] = (blocks[offset + 2] ?? 0) ^ 0x58;
+    }
+    zero.fill(0);
+    subkey.fill(0);
+    this.#ecb = ecb;
+    this.#blocks = blocks;
+  }
+
+  get destroyed(): boolean {
+    return this.#ecb === null;
+  }
+
+  /**
+   * The record keys (32 bytes each) of `nonces` (24 bytes each), all in one pass of the cipher: 0.05 µs a key in a batch
+   * of 500, where one by one costs 2. The caller overwrites the result. Throws once the key is destroyed.
+   */
+  derive(nonces: Uint8Array): Buffer {
+    if (this.#ecb === null) throw new Error("the data key was destroyed");
+    const count = nonces.length / XAES_NONCE_BYTES;
+    const input = Buffer.allocUnsafe(count * DERIVED_KEY_BYTES);
+    const blocks = this.#blocks;
+    for (let item = 0; item < count; item++) {
+      const out = item * DERIVED_KEY_BYTES;
+      const nonce = item * XAES_NONCE_BYTES;
+      input.set(blocks, out);
+      for (let at = 0; at < DERIVATION_NONCE_BYTES; at++) {
+        const byte = nonces[nonce + at] ?? 0;
+        input[out + 4 + at] = (input[out + 4 + at] ?? 0) ^ byte;
+        input[out + 20 + at] = (input[out + 20 + at] ?? 0) ^ byte;
+      }
+    }
+    const keys = this.#ecb.update(input);
+    // The inputs hold the CMAC subkey.
+    input.fill(0);
+    return keys;
+  }
+
+  /** Overwrites the key. Harmless when called again. */
+  destroy(): void {
+    if (this.#ecb === null) return;
+    // Frees the cipher context, which OpenSSL clears; without it the schedule would wait for the garbage collector.
+    this.#ecb.final();
+    this.#ecb = null;
+    this.#blocks.fill(0);
+  }
+}

@@ -1,0 +1,75 @@
+/** What IAM's entities are and what holds for them. Pure. Quotas from the IAM user guide, "IAM and AWS STS quotas". */
+import { createHash } from "node:crypto";
+import { formatArn, parseArn } from "../../base/arn.ts";
+import type { Random } from "../../base/random.ts";
+import type { CompiledPolicy } from "../../authz/types.ts";
+
+export const ACCESS_KEYS_PER_USER_MAX = 2;
+export const POLICY_VERSIONS_MAX = 5;
+export const ATTACHED_POLICIES_PER_USER_MAX = 10;
+export const TAGS_MAX = 50;
+export const USERS_PER_ACCOUNT_MAX = 5_000;
+export const POLICIES_PER_ACCOUNT_MAX = 1_500;
+/** Characters that are not white space, over all inline policies of a user. */
+export const USER_POLICY_SIZE_MAX = 2_048;
+/** Characters that are not white space, of one version of a managed policy. */
+export const MANAGED_POLICY_SIZE_MAX = 6_144;
+
+/** The account part of the ARNs of policies that come with the service. */
+export const AWS_MANAGED_ACCOUNT = "aws";
+
+export interface Tag {
+  readonly key: string;
+  readonly value: string;
+}
+
+/** Parses, checks and compiles a policy document that names no principal. Throws ServiceError when it is malformed. */
+export type CompilePolicy = (document: string, id: string) => CompiledPolicy;
+
+export const userArn = (accountId: string, path: string, userName: string): string =>
+  formatArn("iam", "", accountId, `user${path}${userName}`);
+
+export const policyArn = (accountId: string, path: string, policyName: string): string =>
+  formatArn("iam", "", accountId, `policy${path}${policyName}`);
+
+/** Account and name in the ARN of a managed policy; null when it is none. */
+export function parsePolicyArn(arn: string): { readonly accountId: string; readonly policyName: string } | null {
+  const parsed = parseArn(arn);
+  if (parsed === null || parsed.service !== "iam" || parsed.region !== "") return null;
+  const match = /^policy\/(?:[!-~]+\/)?([\w+=,.@-]{1,128})$/.exec(parsed.resource);
+  return match?.[1] === undefined ? null : { accountId: parsed.accountId, policyName: match[1] };
+}
+
+/** Names are unique without regard to case, so records are kept under this form. */
+export const foldedName = (name: string): string => name.toLowerCase();
+
+const ID_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+
+const idText = (bytes: Uint8Array): string => Array.from(bytes, (byte) => ID_ALPHABET.charAt(byte & 31)).join("");
+
+/** `AIDA…` and `ANPA…`: 21 characters. */
+export const newEntityId = (prefix: "AIDA" | "ANPA", random: Random): string => prefix + idText(random.bytes(17));
+
+/** `AKIA…`: 20 characters. */
+export const newAccessKeyId = (random: Random): string => `AKIA${idText(random.bytes(16))}`;
+
+/** The id of an entity that is part of the service: always the same, without being listed by hand. */
+export const fixedPolicyId = (arn: string): string =>
+  `ANPA${idText(createHash("sha256").update(arn).digest().subarray(0, 17))}`;
+
+/** Length as IAM's quotas count it: without white space. */
+export const policySize = (document: string): number => document.replace(/\s/g, "").length;
+
+/** White space is not counted, so it alone could make records large: beyond this length it is not kept. */
+const KEPT_WHITE_SPACE_LENGTH_MAX = 16_384;
+
+/** The document as it is stored. It must have been compiled, so it is known to be JSON. */
+export const storedDocument = (document: string): string =>
+  document.length <= KEPT_WHITE_SPACE_LENGTH_MAX ? document : JSON.stringify(JSON.parse(document));
+
+/** Policy documents leave IAM percent-encoded (RFC 3986), which is stricter than encodeURIComponent. */
+export const encodedDocument = (document: string): string =>
+  encodeURIComponent(document).replace(
+    /[!'()*]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
+  );

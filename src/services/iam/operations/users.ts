@@ -1,0 +1,213 @@
+import type { Random } from "../../../base/random.ts";
+import { boundaryNotAttachable, mustDelete, mustDetachPolicies, quotaExceeded, userExists } from "../errors.ts";
+import { foldedName, newEntityId, userArn, USERS_PER_ACCOUNT_MAX } from "../model.ts";
+import { decodeMarker, encodeMarker, pageCount, pageOfTable } from "../pagination.ts";
+import { findPolicy } from "../policy-lookup.ts";
+import { renamePolicyUser, usePolicy } from "../policy-use.ts";
+import { accessKeys, accounts, users } from "../records.ts";
+import type { UserRecord } from "../records.ts";
+import {
+  accountOf,
+  describe,
+  existing,
+  listAccess,
+  ownerAccess,
+  requestTagContext,
+  responseElements,
+  userAccess,
+  userResource,
+} from "../row.ts";
+import type { OwnerTarget, Row, UserTarget } from "../row.ts";
+import type { User } from "../shapes.generated.ts";
+import { tagsFrom, tagsOut } from "../tags.ts";
+
+/** A user as GetUser shows it. ListUsers leaves tags and boundary out. */
+function userOut(user: UserRecord, detail: "full" | "listed"): User {
+  return {
+    Path: user.path,
+    UserName: user.userName,
+    UserId: user.userId,
+    Arn: user.arn,
+    CreateDate: user.createdMs,
+    ...(detail === "full" && user.boundaryArn !== null
+      ? {
+          PermissionsBoundary: {
+            PermissionsBoundaryType: "PermissionsBoundaryPolicy",
+            PermissionsBoundaryArn: user.boundaryArn,
+          },
+        }
+      : {}),
+    ...(detail === "full" && user.tags.length > 0 ? { Tags: tagsOut(user.tags) } : {}),
+  };
+}
+
+export const createUser = (random: Random): Row<"CreateUser", UserTarget> => ({
+  event: "management",
+  readOnly: false,
+  describe,
+  async access({ call, read }, input) {
+    const { accountId } = call.principal;
+    return {
+      target: { userName: input.UserName, user: await read.get(users, [accountId, foldedName(input.UserName)]) },
+      checks: [
+        {
+          action: "iam:CreateUser",
+          resource: userArn(accountId, input.Path ?? "/", input.UserName),
+          resourceAccountId: accountId,
+          context: {
+            ...requestTagContext(input.Tags),
+            ...(input.PermissionsBoundary === undefined
+              ? {}
+              : { "iam:PermissionsBoundary": input.PermissionsBoundary }),
+          },
+        },
+      ],
+    };
+  },
+  async handle({ call, read }, input, target) {
+    const { accountId } = call.principal;
+    if (target.user !== null) throw userExists(input.UserName);
+    const account = await accountOf(read, accountId);
+    if (account.userCount >= USERS_PER_ACCOUNT_MAX) throw quotaExceeded("UsersPerAccount", USERS_PER_ACCOUNT_MAX);
+    const boundaryArn = input.PermissionsBoundary ?? null;
+    if (boundaryArn !== null && (await findPolicy(read, accountId, boundaryArn)) === null) {
+      throw boundaryNotAttachable(boundaryArn);
+    }
+    const path = input.Path ?? "/";
+    const user: UserRecord = {
+      accountId,
+      userName: input.UserName,
+      userId: newEntityId("AIDA", random),
+      path,
+      arn: userArn(accountId, path, input.UserName),
+      createdMs: call.nowMs,
+      tags: tagsFrom([], input.Tags ?? []),
+      inlinePolicies: [],
+      attachedPolicyArns: [],
+      boundaryArn,
+      accessKeyIds: [],
+    };
+    const output = { User: userOut(user, "full") };
+    return {
+      output,
+      writes: [
+        users.put([accountId, foldedName(user.userName)], user),
+        accounts.put([accountId], { ...account, userCount: account.userCount + 1 }),
+        ...(boundaryArn === null ? [] : await usePolicy(read, user, boundaryArn, { asBoundary: true })),
+      ],
+      audit: { responseElements: responseElements(output), resources: [userResource(user)] },
+    };
+  },
+});
+
+export const getUser: Row<"GetUser", OwnerTarget> = {
+  event: "management",
+  readOnly: true,
+  describe,
+  access: ownerAccess("iam:GetUser"),
+  async handle({ call, read }, _input, target) {
+    if (target.type === "root") {
+      const { accountId, arn } = call.principal;
+      const account = await accountOf(read, accountId);
+      // Root is shown as a user without a name; the shape requires one.
+      return {
+        output: {
+          User: { Path: "/", UserName: account.name, UserId: accountId, Arn: arn, CreateDate: account.createdMs },
+        },
+      };
+    }
+    const user = existing(target);
+    return { output: { User: userOut(user, "full") }, audit: { resources: [userResource(user)] } };
+  },
+};
+
+export const updateUser: Row<"UpdateUser", UserTarget> = {
+  event: "management",
+  readOnly: false,
+  describe,
+  async access(context, input) {
+    const { checks, target } = await userAccess("iam:UpdateUser")(context, input);
+    const { accountId } = context.call.principal;
+    const newArn = userArn(accountId, input.NewPath ?? target.user?.path ?? "/", input.NewUserName ?? input.UserName);
+    // Who renames a user must be allowed to under both names, or a deny on one of them could be stepped around.
+    return {
+      target,
+      checks: [...checks, { action: "iam:UpdateUser", resource: newArn, resourceAccountId: accountId }],
+    };
+  },
+  async handle({ call, read }, input, target) {
+    const { accountId } = call.principal;
+    const before = existing(target);
+    const path = input.NewPath ?? before.path;
+    const userName = input.NewUserName ?? before.userName;
+    const after: UserRecord = { ...before, path, userName, arn: userArn(accountId, path, userName) };
+    const moved = foldedName(userName) !== foldedName(before.userName);
+    if (moved && (await read.get(users, [accountId, foldedName(userName)])) !== null) throw userExists(userName);
+    const keys = await Promise.all(before.accessKeyIds.map((id) => read.get(accessKeys, [id])));
+    return {
+      output: {},
+      writes: [
+        ...(moved ? [users.remove([accountId, foldedName(before.userName)])] : []),
+        users.put([accountId, foldedName(userName)], after),
+        ...renamePolicyUser(before, after),
+        ...keys.flatMap((key) =>
+          key === null
+            ? []
+            : [
+                accessKeys.put([key.accessKeyId], {
+                  ...key,
+                  owner: { type: "user", userName, userId: after.userId, arn: after.arn },
+                }),
+              ],
+        ),
+      ],
+      audit: { resources: [userResource(before)] },
+    };
+  },
+};
+
+export const deleteUser: Row<"DeleteUser", UserTarget> = {
+  event: "management",
+  readOnly: false,
+  describe,
+  access: userAccess("iam:DeleteUser"),
+  async handle({ call, read }, _input, target) {
+    const { accountId } = call.principal;
+    const user = existing(target);
+    if (user.accessKeyIds.length > 0) throw mustDelete("access keys");
+    if (user.attachedPolicyArns.length > 0) throw mustDetachPolicies();
+    if (user.inlinePolicies.length > 0) throw mustDelete("policies");
+    const account = await accountOf(read, accountId);
+    return {
+      output: {},
+      writes: [
+        users.remove([accountId, foldedName(user.userName)]),
+        accounts.put([accountId], { ...account, userCount: account.userCount - 1 }),
+        ...(user.boundaryArn === null ? [] : await usePolicy(read, user, user.boundaryArn, { asBoundary: false })),
+      ],
+      audit: { resources: [userResource(user)] },
+    };
+  },
+};
+
+export const listUsers: Row<"ListUsers", null> = {
+  event: "management",
+  readOnly: true,
+  describe,
+  access: listAccess("iam:ListUsers"),
+  async handle({ call, read }, input) {
+    const pathPrefix = input.PathPrefix ?? "/";
+    const { items, last } = await pageOfTable(read, users, {
+      prefix: [call.principal.accountId],
+      after: decodeMarker(input),
+      countMax: pageCount(input),
+      accept: (user) => user.path.startsWith(pathPrefix),
+    });
+    return {
+      output: {
+        Users: items.map((user) => userOut(user, "listed")),
+        ...(last === null ? { IsTruncated: false } : { IsTruncated: true, Marker: encodeMarker(last) }),
+      },
+    };
+  },
+};

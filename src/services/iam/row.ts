@@ -1,0 +1,178 @@
+/** What the rows of IAM's table have in common: how a user or policy is found and guarded, and what an event says of it. */
+import { accountRootArn } from "../../base/arn.ts";
+import type { ContextValues } from "../../authz/types.ts";
+import type { Access, AuditDetails, AuditResource, Operation, OperationContext } from "../../gateway/contract.ts";
+import type { Reader } from "../../store/table.ts";
+import { iamValidationError, noSuchUser } from "./errors.ts";
+import { foldedName, userArn } from "./model.ts";
+import type { Tag } from "./model.ts";
+import { findPolicy } from "./policy-lookup.ts";
+import type { ManagedPolicy } from "./policy-lookup.ts";
+import { accounts, users } from "./records.ts";
+import type { AccountRecord, UserRecord } from "./records.ts";
+import type { Operations, Tag as WireTag } from "./shapes.generated.ts";
+
+export type Row<Name extends keyof Operations, Target> = Operation<
+  Operations[Name]["input"],
+  Operations[Name]["output"],
+  Target
+>;
+
+/** A user as a request names it; the record is null when there is none of that name. */
+export interface UserTarget {
+  readonly userName: string;
+  readonly user: UserRecord | null;
+}
+
+export async function findUser(read: Reader, accountId: string, userName: string): Promise<UserRecord | null> {
+  const user = await read.get(users, [accountId, foldedName(userName)]);
+  return user === null || user.userName !== userName ? null : user;
+}
+
+export function existing(target: UserTarget): UserRecord {
+  if (target.user === null) throw noSuchUser(target.userName);
+  return target.user;
+}
+
+export async function accountOf(read: Reader, accountId: string): Promise<AccountRecord> {
+  const account = await read.get(accounts, [accountId]);
+  if (account === null) throw new Error("an authenticated principal's account has no record");
+  return account;
+}
+
+/** `aws:RequestTag/…` and `aws:TagKeys`. */
+export const requestTagContext = (tags: readonly WireTag[] | undefined): ContextValues =>
+  tags === undefined || tags.length === 0
+    ? {}
+    : {
+        ...Object.fromEntries(tags.map(({ Key, Value }) => [`aws:RequestTag/${Key}`, Value])),
+        "aws:TagKeys": tags.map(({ Key }) => Key),
+      };
+
+const resourceTagContext = (tags: readonly Tag[]): ContextValues =>
+  Object.fromEntries(
+    tags.flatMap(({ key, value }) => [
+      [`aws:ResourceTag/${key}`, value],
+      [`iam:ResourceTag/${key}`, value],
+    ]),
+  );
+
+/**
+ * Access to one user. Whoever may not call the operation learns nothing of whether the user exists: a missing one is
+ * checked under the ARN that it would have.
+ */
+export function userAccess<Input extends { readonly UserName: string }>(
+  action: string,
+  extra: (input: Input, user: UserRecord | null) => ContextValues = () => ({}),
+): (context: OperationContext, input: Input) => Promise<Access<UserTarget>> {
+  return async ({ call, read }, input) => {
+    const { accountId } = call.principal;
+    const user = await findUser(read, accountId, input.UserName);
+    return {
+      target: { userName: input.UserName, user },
+      checks: [
+        {
+          action,
+          resource: user?.arn ?? userArn(accountId, "/", input.UserName),
+          resourceAccountId: accountId,
+          context: { ...resourceTagContext(user?.tags ?? []), ...extra(input, user) },
+        },
+      ],
+    };
+  };
+}
+
+/** `iam:PermissionsBoundary`: the boundary that the user has. */
+export const boundaryContext = (user: UserRecord | null): ContextValues =>
+  typeof user?.boundaryArn === "string" ? { "iam:PermissionsBoundary": user.boundaryArn } : {};
+
+/** Whose access keys a request is about: a user's, or those of the account's root. */
+export type OwnerTarget = { readonly type: "root" } | ({ readonly type: "user" } & UserTarget);
+
+/** Access to the user that the request names or, where it names none, to the caller itself. */
+export function ownerAccess(
+  action: string,
+): (context: OperationContext, input: { readonly UserName?: string | undefined }) => Promise<Access<OwnerTarget>> {
+  const named = userAccess(action);
+  return async (context, input) => {
+    const { principal } = context.call;
+    if (input.UserName === undefined && principal.type === "Root") {
+      const { accountId } = principal;
+      return {
+        target: { type: "root" },
+        checks: [{ action, resource: accountRootArn(accountId), resourceAccountId: accountId }],
+      };
+    }
+    const userName = input.UserName ?? (principal.type === "User" ? principal.userName : undefined);
+    if (userName === undefined) {
+      throw iamValidationError("Must specify userName when calling with non-User credentials");
+    }
+    const { checks, target } = await named(context, { UserName: userName });
+    return { checks, target: { type: "user", ...target } };
+  };
+}
+
+/** Access to one managed policy. The account in the ARN of AWS's own policies is not a real one: the caller's stands in. */
+export function policyAccess<Input extends { readonly PolicyArn: string }>(
+  action: string,
+  extra: (input: Input) => ContextValues = () => ({}),
+): (context: OperationContext, input: Input) => Promise<Access<ManagedPolicy | null>> {
+  return async ({ call, read }, input) => {
+    const { accountId } = call.principal;
+    const policy = await findPolicy(read, accountId, input.PolicyArn);
+    return {
+      target: policy,
+      checks: [
+        {
+          action,
+          resource: input.PolicyArn,
+          resourceAccountId: accountId,
+          context: { ...resourceTagContext(policy?.tags ?? []), ...extra(input) },
+        },
+      ],
+    };
+  };
+}
+
+/** Access to an operation that names no resource. */
+export const listAccess =
+  (action: string): ((context: OperationContext) => Promise<Access<null>>) =>
+  async ({ call }) => ({
+    target: null,
+    checks: [{ action, resource: "*", resourceAccountId: call.principal.accountId }],
+  });
+
+export const userResource = ({ arn, accountId }: UserRecord): AuditResource => ({
+  type: "AWS::IAM::User",
+  arn,
+  accountId,
+});
+
+export const policyResource = (arn: string, accountId: string): AuditResource => ({
+  type: "AWS::IAM::Policy",
+  arn,
+  accountId,
+});
+
+/** As CloudTrail writes names and times: `UserName` becomes `userName`, a date ISO text. No input that IAM takes here holds a secret. */
+function lowerCamel(value: unknown, isDate = false): unknown {
+  if (isDate && typeof value === "number") return new Date(value).toISOString();
+  if (Array.isArray(value)) return value.map((item: unknown) => lowerCamel(item));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, member]) => member !== undefined)
+      .map(([name, member]) => [
+        name.charAt(0).toLowerCase() + name.slice(1),
+        lowerCamel(member, name.endsWith("Date")),
+      ]),
+  );
+}
+
+export const describe = (input: object): AuditDetails => ({
+  requestParameters: lowerCamel(input) as Readonly<Record<string, unknown>>,
+});
+
+/** `responseElements` from an output. */
+export const responseElements = (output: object): Readonly<Record<string, unknown>> =>
+  lowerCamel(output) as Readonly<Record<string, unknown>>;

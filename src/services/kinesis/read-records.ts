@@ -1,0 +1,183 @@
+/** Reads a shard from a position: what is in the retention period, opened with the caller's permission. */
+import type { Opener } from "../../envelope/data-keys.ts";
+import type { OpenedRecord, ParsedBlock } from "../../envelope/record-block.ts";
+import { openRecords, parseBlock, storedContentBytes } from "../../envelope/record-block.ts";
+import type { Call } from "../../gateway/contract.ts";
+import type { Block } from "../../store/record-log.ts";
+import type { StreamTarget } from "./access.ts";
+import type { Environment } from "./environment.ts";
+import { recordsDamaged, withKmsErrors } from "./errors.ts";
+import type { StreamRecord } from "./model.ts";
+import { horizonMs } from "./model.ts";
+import { encryptionContextOf } from "./put-records.ts";
+import type { EncryptionType, Record } from "./shapes.generated.ts";
+import type { LiveShard } from "./shards.ts";
+
+/** What one GetRecords returns at most. */
+const ANSWER_BYTES_MAX = 10 * 1024 * 1024;
+/** Blocks asked for at a time: a shard with one record per block must not come in one read. */
+const PAGE_BLOCKS_MAX = 512;
+
+export interface ReadRequest {
+  readonly stream: StreamRecord;
+  readonly target: StreamTarget;
+  readonly shard: LiveShard;
+  /** Index of the first record asked for. */
+  readonly position: number;
+  /** 1 to 10 000 records. */
+  readonly limit: number;
+}
+
+export interface ReadResult {
+  readonly records: readonly Record[];
+  /** Index from which to go on. */
+  readonly nextPosition: number;
+  readonly millisBehindLatest: number;
+}
+
+/** Sequence numbers of the record, or of the whole block, that is not what was put. */
+interface Damage {
+  readonly first: string;
+  readonly last: string;
+}
+
+/** The records of one block, and whether and where reading ends in it. */
+interface BlockRead {
+  readonly records: readonly OpenedRecord[];
+  readonly encryptionType: EncryptionType;
+  readonly nextPosition: number;
+  /** Nothing behind `nextPosition` fits the answer. */
+  readonly full: boolean;
+  readonly damaged: Damage | null;
+}
+
+class ShardReading {
+  readonly #env: Environment;
+  readonly #shard: LiveShard;
+  readonly #horizonMs: number;
+  readonly #open: Opener;
+  readonly #limit: number;
+  readonly records: Record[] = [];
+  position: number;
+  #bytes = 0;
+
+  constructor(env: Environment, call: Call, { stream, target, shard, position, limit }: ReadRequest) {
+    this.#env = env;
+    this.#shard = shard;
+    this.#horizonMs = horizonMs(stream, call.nowMs);
+    this.#limit = limit;
+    this.position = position;
+    const scope = { resourceId: stream.streamId, encryptionContext: encryptionContextOf(target) };
+    this.#open = env.dataKeys.forOpening(call, scope);
+  }
+
+  /** Reads on until the answer is full, the shard ends, or a record is damaged. */
+  async run(): Promise<{ readonly atTip: boolean; readonly damaged: Damage | null }> {
+    for (;;) {
+      const blocksMax = Math.min(PAGE_BLOCKS_MAX, this.#limit - this.records.length);
+      const bytesMax = Math.max(1, ANSWER_BYTES_MAX - this.#bytes);
+      const blocks = await this.#env.records.read(this.#shard.ref, this.position, { blocksMax, bytesMax });
+      for (const block of blocks) {
+        if (block.lastArrivalMs < this.#horizonMs) {
+          this.position = block.lastIndex + 1;
+          continue;
+        }
+        const read = await this.#readBlock(block);
+        this.#add(read);
+        const full = read.full || this.records.length === this.#limit;
+        if (read.damaged !== null || full) return { atTip: false, damaged: read.damaged };
+      }
+      const bytes = blocks.reduce((total, block) => total + block.bytes.length, 0);
+      if (blocks.length < blocksMax && bytes < bytesMax) return { atTip: true, damaged: null };
+      if (this.records.length === 0) await this.#skipExpired();
+    }
+  }
+
+  async #readBlock(block: Block): Promise<BlockRead> {
+    const start = Math.max(this.position, block.firstIndex);
+    const parsed = parseBlock(block.bytes, block.firstIndex, block.lastIndex);
+    if (parsed === null) return this.#damagedBlock(block, start);
+    let from = start - parsed.firstIndex;
+    while (from < parsed.count && (parsed.arrivalsMs[from] ?? 0) < this.#horizonMs) from++;
+    const to = this.#endWithin(parsed, from);
+    const begin = parsed.firstIndex + from;
+    const { dataKey } = parsed;
+    const encryptionType = dataKey === null ? "NONE" : "KMS";
+    if (to === from)
+      return { records: [], encryptionType, nextPosition: begin, full: from < parsed.count, damaged: null };
+
+    const key = dataKey === null ? null : await withKmsErrors(() => this.#open(dataKey));
+    // The data key was not made by the key that the block names, or not for this stream.
+    if (dataKey !== null && key === null) return this.#damagedBlock(block, begin);
+    const records = openRecords(parsed, key, this.#shard.ref, from, to);
+    const nextPosition = begin + records.length;
+    const result = { records, encryptionType, nextPosition, full: to < parsed.count } as const;
+    if (records.length === to - from) return { ...result, damaged: null };
+    const arrivalMs = parsed.arrivalsMs[from + records.length] ?? block.lastArrivalMs;
+    const damaged = this.#shard.sequenceNumber(nextPosition, arrivalMs);
+    return { ...result, damaged: { first: damaged, last: damaged } };
+  }
+
+  /** How far into the block the answer's limits reach. An answer may always hold one record. */
+  #endWithin(block: ParsedBlock, from: number): number {
+    let count = this.records.length;
+    let bytes = this.#bytes;
+    let to = from;
+    while (to < block.count && count < this.#limit) {
+      bytes += storedContentBytes(block, to);
+      if (bytes > ANSWER_BYTES_MAX && count > 0) break;
+      count++;
+      to++;
+    }
+    return to;
+  }
+
+  /** Of a block that can not even be divided, all that is known is its frame. */
+  #damagedBlock(block: Block, start: number): BlockRead {
+    const first = this.#shard.sequenceNumber(start, block.lastArrivalMs);
+    const last = this.#shard.sequenceNumber(block.lastIndex, block.lastArrivalMs);
+    return { records: [], encryptionType: "NONE", nextPosition: start, full: false, damaged: { first, last } };
+  }
+
+  #add(read: BlockRead): void {
+    for (const { index, arrivalMs, partitionKey, data } of read.records) {
+      this.#bytes += data.length + partitionKey.length;
+      this.records.push({
+        SequenceNumber: this.#shard.sequenceNumber(index, arrivalMs),
+        ApproximateArrivalTimestamp: arrivalMs,
+        Data: data,
+        PartitionKey: partitionKey,
+        EncryptionType: read.encryptionType,
+      });
+    }
+    this.position = read.nextPosition;
+  }
+
+  /** Far behind the retention period, one look at the times is cheaper than reading block after block. */
+  async #skipExpired(): Promise<void> {
+    const first = await this.#env.records.firstIndexAt(this.#shard.ref, this.#horizonMs);
+    if (first !== null) this.position = Math.max(this.position, first);
+  }
+}
+
+/**
+ * Reads up to `limit` records. Throws KMS's refusals under this service's names, whichever block they concern, and
+ * InternalFailureException where the first record asked for is not what was put; a later one ends the answer before it.
+ */
+export async function readRecords(env: Environment, call: Call, request: ReadRequest): Promise<ReadResult> {
+  const { target, shard } = request;
+  const reading = new ShardReading(env, call, request);
+  const { atTip, damaged } = await reading.run();
+  const newest = reading.records.at(-1);
+  if (damaged !== null && newest === undefined)
+    throw recordsDamaged(damaged.first, damaged.last, shard.shardId, target);
+  const behindMs = Math.max(0, call.nowMs - (newest?.ApproximateArrivalTimestamp ?? call.nowMs));
+  // Full to the last record is the tip too; only then is the log asked for its end.
+  const last = atTip ? null : await env.records.last(shard.ref);
+  const caughtUp = atTip || last === null || last.lastIndex < reading.position;
+  return {
+    records: reading.records,
+    nextPosition: reading.position,
+    millisBehindLatest: caughtUp ? 0 : Math.floor(behindMs),
+  };
+}

@@ -1,0 +1,192 @@
+/**
+ * Gives records of a shard their places and appends them. One append per shard is under way at a time; what arrives
+ * meanwhile, from whichever callers, goes together into the next one, so that a busy shard pays for few commits.
+ */
+import type { Clock } from "../../base/clock.ts";
+import type { Random } from "../../base/random.ts";
+import type { PlainRecord, SealingKey } from "../../envelope/record-block.ts";
+import { clearBlock, contentBytes, sealBlock } from "../../envelope/record-block.ts";
+import type { Block, RecordLog, ShardRef } from "../../store/record-log.ts";
+
+/** A block is read as a whole: large enough to share its head among many records, small enough to read for one. */
+const BLOCK_CONTENT_BYTES_MAX = 1024 * 1024;
+const BLOCK_RECORDS_MAX = 1_000;
+/** Sealed in one go: 2 MiB hold the event loop for about 10 ms. */
+const FLUSH_BYTES_MAX = 2 * 1024 * 1024;
+/** Waiting content, per shard and over all: beyond it, puts are throttled. */
+const SHARD_QUEUE_BYTES_MAX = 16 * 1024 * 1024;
+const TOTAL_QUEUE_BYTES_MAX = 256 * 1024 * 1024;
+/** What a waiting record takes besides its content. */
+const RECORD_OVERHEAD_BYTES = 128;
+/** Idle shards whose place is remembered; a forgotten one is read from the log again. */
+const WRITER_COUNT_MAX = 10_000;
+
+export type Append =
+  /** The first `placedCount` records are durable, at consecutive indices from `firstIndex`. The others are not stored. */
+  | { readonly kind: "placed"; readonly firstIndex: number; readonly arrivalMs: number; readonly placedCount: number }
+  /** Too much is waiting already. Nothing was stored. */
+  | { readonly kind: "throttled" }
+  /** The data key's time ended while the records waited. Nothing was stored: ask for a new key. */
+  | { readonly kind: "key expired" };
+
+interface Entry {
+  readonly records: readonly PlainRecord[];
+  /** Null: the stream is not encrypted. */
+  readonly key: SealingKey | null;
+  readonly bytes: number;
+  readonly resolve: (append: Append) => void;
+}
+
+/** Records for one block, and how many of them each entry has in it. */
+interface BlockPlan {
+  readonly key: SealingKey | null;
+  readonly firstIndex: number;
+  readonly records: PlainRecord[];
+  bytes: number;
+}
+
+/** The frame of the newest record, or null while it has to be asked of the log: at start and after a failure. */
+type Place = { lastIndex: number; lastArrivalMs: number } | null;
+
+interface ShardQueue {
+  readonly ref: ShardRef;
+  entries: Entry[];
+  bytes: number;
+  place: Place;
+  /** Resolves when nothing is under way; null then. */
+  flushing: Promise<void> | null;
+}
+
+export interface ShardWriterDeps {
+  readonly records: RecordLog;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+export class ShardWriters {
+  readonly #deps: ShardWriterDeps;
+  readonly #queues = new Map<string, ShardQueue>();
+  #bytes = 0;
+
+  constructor(deps: ShardWriterDeps) {
+    this.#deps = deps;
+  }
+
+  /** Puts records (at least one) at the end of a shard, in order. Never rejects. */
+  append(ref: ShardRef, records: readonly PlainRecord[], key: SealingKey | null): Promise<Append> {
+    const queue = this.#queue(ref);
+    const bytes = records.reduce((total, record) => total + contentBytes(record) + RECORD_OVERHEAD_BYTES, 0);
+    const full = queue.bytes > 0 && queue.bytes + bytes > SHARD_QUEUE_BYTES_MAX;
+    if (full || this.#bytes + bytes > TOTAL_QUEUE_BYTES_MAX) return Promise.resolve({ kind: "throttled" });
+    return new Promise((resolve) => {
+      queue.entries.push({ records, key, bytes, resolve });
+      queue.bytes += bytes;
+      this.#bytes += bytes;
+      queue.flushing ??= this.#run(queue);
+    });
+  }
+
+  /** Resolves when all that was put before is stored or has failed. */
+  async drain(): Promise<void> {
+    for (const queue of this.#queues.values()) await queue.flushing;
+  }
+
+  #queue(ref: ShardRef): ShardQueue {
+    const id = `${ref.streamId}/${ref.shardIndex}`;
+    const known = this.#queues.get(id);
+    if (known !== undefined) return known;
+    if (this.#queues.size >= WRITER_COUNT_MAX) {
+      // Only idle ones: two writers of one shard would give one place twice.
+      for (const [other, queue] of this.#queues) if (queue.flushing === null) this.#queues.delete(other);
+    }
+    const queue: ShardQueue = { ref, entries: [], bytes: 0, place: null, flushing: null };
+    this.#queues.set(id, queue);
+    return queue;
+  }
+
+  async #run(queue: ShardQueue): Promise<void> {
+    while (queue.entries.length > 0) {
+      const batch = this.#takeBatch(queue);
+      try {
+        await this.#flush(queue, batch);
+      } catch {
+        // The log did not say where the shard ends, or sealing failed: nothing of this batch was appended.
+        queue.place = null;
+        for (const entry of batch) entry.resolve({ kind: "placed", firstIndex: 0, arrivalMs: 0, placedCount: 0 });
+      }
+      for (const { bytes } of batch) {
+        queue.bytes -= bytes;
+        this.#bytes -= bytes;
+      }
+    }
+    queue.flushing = null;
+  }
+
+  #takeBatch(queue: ShardQueue): readonly Entry[] {
+    let count = 0;
+    for (let bytes = 0; count < queue.entries.length && (count === 0 || bytes < FLUSH_BYTES_MAX); count++) {
+      bytes += queue.entries[count]?.bytes ?? 0;
+    }
+    return queue.entries.splice(0, count);
+  }
+
+  async #flush(queue: ShardQueue, batch: readonly Entry[]): Promise<void> {
+    const place = (queue.place ??= (await this.#deps.records.last(queue.ref)) ?? { lastIndex: 0, lastArrivalMs: 0 });
+    const live: Entry[] = [];
+    for (const entry of batch) {
+      if (entry.key?.key.destroyed === true) entry.resolve({ kind: "key expired" });
+      else live.push(entry);
+    }
+    // Arrival times never fall, whatever the wall clock does: firstIndexAt and retention rely on it.
+    const arrivalMs = Math.max(place.lastArrivalMs, Math.floor(this.#deps.clock.wallMs()));
+    const plans = planBlocks(live, place.lastIndex + 1);
+    const blocks = plans.map((plan) => this.#block(queue.ref, plan, arrivalMs));
+    const appended = await Promise.allSettled(blocks.map((block) => this.#deps.records.append(queue.ref, block)));
+
+    // The log keeps the order and fails what is behind a failure, so what is stored is a prefix.
+    const failedAt = appended.findIndex(({ status }) => status === "rejected");
+    const lastDurable = failedAt < 0 ? Number.POSITIVE_INFINITY : (blocks[failedAt]?.firstIndex ?? 0) - 1;
+    queue.place =
+      failedAt < 0 ? { lastIndex: blocks.at(-1)?.lastIndex ?? place.lastIndex, lastArrivalMs: arrivalMs } : null;
+    let firstIndex = place.lastIndex + 1;
+    for (const { records, resolve } of live) {
+      const placedCount = Math.min(records.length, Math.max(0, lastDurable - firstIndex + 1));
+      resolve({ kind: "placed", firstIndex, arrivalMs, placedCount });
+      firstIndex += records.length;
+    }
+  }
+
+  #block(ref: ShardRef, plan: BlockPlan, arrivalMs: number): Block {
+    const { key, firstIndex, records } = plan;
+    const bytes =
+      key === null
+        ? clearBlock(firstIndex, arrivalMs, records)
+        : sealBlock(key, this.#deps.random, ref, firstIndex, arrivalMs, records);
+    return { firstIndex, lastIndex: firstIndex + records.length - 1, lastArrivalMs: arrivalMs, bytes };
+  }
+}
+
+/** Consecutive records under one data key share blocks, up to a size. */
+function planBlocks(entries: readonly Entry[], firstIndex: number): readonly BlockPlan[] {
+  const plans: BlockPlan[] = [];
+  let index = firstIndex;
+  for (const { records, key } of entries) {
+    for (const record of records) {
+      const bytes = contentBytes(record);
+      let plan = plans.at(-1);
+      const fits =
+        plan !== undefined &&
+        plan.key === key &&
+        plan.records.length < BLOCK_RECORDS_MAX &&
+        plan.bytes + bytes <= BLOCK_CONTENT_BYTES_MAX;
+      if (plan === undefined || !fits) {
+        plan = { key, firstIndex: index, records: [], bytes: 0 };
+        plans.push(plan);
+      }
+      plan.records.push(record);
+      plan.bytes += bytes;
+      index++;
+    }
+  }
+  return plans;
+}
