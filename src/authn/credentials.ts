@@ -9,10 +9,16 @@ export interface Credential {
   readonly principal: Principal;
   /** A value that changes when the secret does: key of the cache of signing keys. */
   readonly version: string;
+  /** Of temporary credentials: what must come with the signature. Absent: a long-term key, which takes no session token. */
+  readonly session?: {
+    /** Compares in constant time. */
+    readonly tokenMatches: (token: string) => boolean;
+    readonly hasExpired: () => boolean;
+  };
 }
 
 /** Port: who owns an access key. Implemented by services/iam. */
 export interface CredentialSource {
-  /** Null when nobody has that key. */
-  find(accessKeyId: string): Promise<Credential | null>;
+  /** Null when nobody has that key. The session token is what the request carried, unchecked: a source may keep the session in it. */
+  find(accessKeyId: string, sessionToken?: string): Promise<Credential | null>;
 }

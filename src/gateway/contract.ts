@@ -41,6 +41,8 @@ export interface Call {
   readonly sourceIp: string;
   readonly userAgent: string;
   readonly secureTransport: boolean;
+  /** Of the connection, for the audit event; absent on plain HTTP. */
+  readonly tls?: { readonly version: string; readonly cipherSuite: string; readonly host: string };
   /** The service that makes this call for the principal (`kinesis`), and the ids that tie the two events together. */
   readonly via?: { readonly service: string };
 }

@@ -1,0 +1,87 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { BenchCredentials } from "./sign.ts";
+
+/** Linux counts CPU time in hundredths of a second. */
+const TICK_US = 10_000;
+
+/** CPU time of a process so far, user and system, all threads, in microseconds. */
+export function cpuTimeUs(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) * TICK_US;
+}
+
+export interface Target {
+  readonly endpoint: URL;
+  readonly credentials: BenchCredentials;
+  /** Null when the CPU time of the server cannot be seen. */
+  readonly pid: number | null;
+  stop(): Promise<void>;
+}
+
+/** Starts a script in a process of its own and waits for its first line on stdout: a JSON object. */
+export async function startProcess(
+  args: readonly string[],
+): Promise<{ readonly child: ChildProcess; readonly ready: Record<string, unknown> }> {
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+  const ready = await new Promise<Record<string, unknown>>((done, fail) => {
+    let text = "";
+    child.stdout.on("data", (chunk: Buffer) => {
+      text += chunk.toString("utf8");
+      const end = text.indexOf("\n");
+      if (end >= 0) done(JSON.parse(text.slice(0, end)) as Record<string, unknown>);
+    });
+    child.once("exit", (code) => fail(new Error(`the process ended with code ${code} before it was ready`)));
+  });
+  return { child, ready };
+}
+
+export async function stopProcess(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null) return;
+  const ended = new Promise((done) => child.once("exit", done));
+  child.kill("SIGTERM");
+  await ended;
+}
+
+/** Our own server, in its own process, on a fresh data directory that is removed afterwards. */
+export async function startWaxseal(): Promise<Target & { readonly dataDir: string }> {
+  const dataDir = mkdtempSync(join(tmpdir(), "waxseal-bench-"));
+  const command = fileURLToPath(new URL("../../../bin/waxseal.js", import.meta.url));
+  const { child, ready } = await startProcess([command, "serve", "--data-dir", dataDir, "--port", "0", "--json"]);
+  const root = JSON.parse(readFileSync(join(dataDir, "private", "root-credentials.json"), "utf8")) as {
+    readonly accessKeyId: string;
+    readonly secretAccessKey: string;
+  };
+  return {
+    dataDir,
+    endpoint: new URL(String(ready["endpoint"])),
+    credentials: {
+      accessKeyId: root.accessKeyId,
+      secretAccessKey: root.secretAccessKey,
+      region: String(ready["region"]),
+    },
+    pid: Number(ready["pid"]),
+    async stop() {
+      await stopProcess(child);
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Another server, with the credentials of the environment. */
+export function existingServer(endpoint: string, pid: number | undefined, environment: NodeJS.ProcessEnv): Target {
+  return {
+    endpoint: new URL(endpoint),
+    credentials: {
+      accessKeyId: environment["AWS_ACCESS_KEY_ID"] ?? "bench",
+      secretAccessKey: environment["AWS_SECRET_ACCESS_KEY"] ?? "bench",
+      region: environment["AWS_REGION"] ?? "us-east-1",
+    },
+    pid: pid ?? null,
+    stop: async () => {},
+  };
+}

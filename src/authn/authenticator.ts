@@ -1,0 +1,194 @@
+import { hash, timingSafeEqual } from "node:crypto";
+import type { Clock } from "../base/clock.ts";
+import type { Principal } from "../gateway/contract.ts";
+import type { ProtocolName } from "../protocol/model.ts";
+import type { WireRequest } from "../protocol/wire.ts";
+import { canonicalHeaders, canonicalPath, canonicalQuery, parseQuery, splitTarget } from "./canonical-request.ts";
+import type { CanonicalHeaders, QueryParameter } from "./canonical-request.ts";
+import { headerThatHolds, refuseUncovered } from "./coverage.ts";
+import type { Credential, CredentialSource } from "./credentials.ts";
+import {
+  expiredSession,
+  invalidSignature,
+  Refusal,
+  refusalAsServiceError,
+  signatureMismatch,
+  unknownKey,
+} from "./errors.ts";
+import {
+  ALGORITHM,
+  readSignatureParameters,
+  SIGNATURE_PARAMETER,
+  type SignatureParameters,
+} from "./signature-parameters.ts";
+import { refuseOutsideWindow } from "./signature-time.ts";
+import { createSigningKeys, type SigningKeys } from "./signing-keys.ts";
+
+const TERMINATOR = "aws4_request";
+const CLOCK_SKEW_MS_DEFAULT = 5 * 60_000;
+
+/** The region in which the SDKs sign for services that have one endpoint for all regions. */
+const GLOBAL_REGION = "us-east-1";
+const GLOBAL_SIGNING_NAMES_DEFAULT: readonly string[] = ["iam", "sts"];
+
+export interface AuthenticatorOptions {
+  readonly credentials: CredentialSource;
+  /** Real time. Never the clock that test hooks move: callers sign with the time of their own machines. */
+  readonly signatureClock: Clock;
+  /** Regions that this server answers for. */
+  readonly regions: readonly string[];
+  /** Services whose requests may be signed for us-east-1 as well, whatever the regions are. Default: iam and sts. */
+  readonly globalSigningNames?: readonly string[];
+}
+
+/** What a signature must have been made for. A `ServiceModel` is one. */
+export interface ExpectedSignature {
+  readonly signingName: string;
+  /** Decides how a refusal is called. */
+  readonly protocol: ProtocolName;
+  /** How far the caller's clock may be off; default 5 minutes. */
+  readonly clockSkewMs?: number;
+}
+
+export interface Identity {
+  readonly principal: Principal;
+  /** Of the credential scope: one of the server's regions, or us-east-1 for a global service. */
+  readonly region: string;
+  readonly accessKeyId: string;
+  readonly carriedIn: "header" | "query";
+}
+
+export interface Authenticator {
+  /**
+   * Verifies the Signature Version 4 of a whole request, in its headers or presigned. The body is always hashed: unsigned
+   * and streaming payloads are refused. Throws a ServiceError named as the protocol names it.
+   */
+  authenticate(request: WireRequest, expected: ExpectedSignature): Promise<Identity>;
+  /** Overwrites all derived keys: when the server is sealed, and on shutdown. */
+  forgetKeys(): void;
+}
+
+export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
+  const regions = new Set(options.regions);
+  const globalSigningNames = new Set(options.globalSigningNames ?? GLOBAL_SIGNING_NAMES_DEFAULT);
+  const signingKeys = createSigningKeys(options.signatureClock);
+  const isRegionOf = (region: string, signingName: string): boolean =>
+    regions.has(region) || (region === GLOBAL_REGION && globalSigningNames.has(signingName));
+
+  const identify = async (request: WireRequest, expected: ExpectedSignature): Promise<Identity> => {
+    const target = splitTarget(request.target);
+    const query = parseQuery(target.query);
+    if (query === null) throw invalidSignature("The query string holds a percent sign without two hexadecimal digits.");
+    const headers = canonicalHeaders(request.headers);
+    const parameters = readSignatureParameters(headers, query);
+    refuse(refuseWrongScope(parameters, expected.signingName, isRegionOf));
+    refuse(
+      refuseOutsideWindow(parameters.time, {
+        nowMs: options.signatureClock.wallMs(),
+        clockSkewMs: expected.clockSkewMs ?? CLOCK_SKEW_MS_DEFAULT,
+        ...(parameters.expiresMs === null ? {} : { expiresMs: parameters.expiresMs }),
+      }),
+    );
+    refuse(refuseUncovered(headers, parameters));
+    const credential = await findCredential(options.credentials, parameters);
+    verifySignature({ request, path: target.path, query, headers, parameters }, credential, signingKeys);
+    if (credential.session?.hasExpired()) throw expiredSession();
+    return {
+      principal: { ...credential.principal, accessKeyId: credential.accessKeyId },
+      region: parameters.scope.region,
+      accessKeyId: credential.accessKeyId,
+      carriedIn: parameters.carriedIn,
+    };
+  };
+
+  return {
+    async authenticate(request, expected) {
+      try {
+        return await identify(request, expected);
+      } catch (error) {
+        throw error instanceof Refusal ? refusalAsServiceError(error, expected.protocol) : error;
+      }
+    },
+    forgetKeys: () => signingKeys.forget(),
+  };
+}
+
+function refuse(refusal: Refusal | null): void {
+  if (refusal !== null) throw refusal;
+}
+
+/** The scope must be that of this service, here, on the day of the signature. AWS says all that is wrong with it at once. */
+function refuseWrongScope(
+  { scope, terminator, time }: SignatureParameters,
+  signingName: string,
+  isRegionOf: (region: string, signingName: string) => boolean,
+): Refusal | null {
+  const faults: string[] = [];
+  if (!isRegionOf(scope.region, signingName))
+    faults.push(`Credential should be scoped to a valid region, not '${scope.region}'. `);
+  if (scope.service !== signingName) faults.push(`Credential should be scoped to correct service: '${signingName}'. `);
+  if (terminator !== TERMINATOR)
+    faults.push(`Credential should be scoped with a valid terminator: '${TERMINATOR}', not '${terminator}'. `);
+  if (scope.date !== time.text.slice(0, 8)) {
+    faults.push(
+      "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: " +
+        `'${scope.date}' != '${time.text.slice(0, 8)}', from '${time.text}'.`,
+    );
+  }
+  return faults.length === 0 ? null : invalidSignature(faults.join(""));
+}
+
+/**
+ * The credential that may sign such a request. Whether a key exists is no secret: its answer differs from that to a wrong
+ * signature, as AWS's does, so nothing is spent on making the two take equal time.
+ */
+async function findCredential(source: CredentialSource, parameters: SignatureParameters): Promise<Credential> {
+  const { accessKeyId, sessionToken } = parameters;
+  if (accessKeyId === null) throw unknownKey();
+  const credential = await source.find(accessKeyId, sessionToken ?? undefined);
+  if (credential === null || !credential.active) throw unknownKey();
+  const { session } = credential;
+  // A long-term key takes no token, a temporary one goes nowhere without its own.
+  if ((session === undefined) !== (sessionToken === null)) throw unknownKey();
+  if (session !== undefined && (sessionToken === null || !session.tokenMatches(sessionToken))) throw unknownKey();
+  return credential;
+}
+
+interface SignedRequest {
+  readonly request: WireRequest;
+  readonly path: string;
+  readonly query: readonly QueryParameter[];
+  readonly headers: CanonicalHeaders;
+  readonly parameters: SignatureParameters;
+}
+
+function verifySignature(signed: SignedRequest, credential: Credential, signingKeys: SigningKeys): void {
+  const { request, headers, parameters } = signed;
+  const payloadHash = hash("sha256", request.body, "hex");
+  const declaredHash = headers.values.get("x-amz-content-sha256");
+  if (declaredHash !== undefined && declaredHash !== payloadHash) {
+    throw invalidSignature(
+      "The value of 'x-amz-content-sha256' is not the SHA-256 of the body: this service takes signed bodies only.",
+    );
+  }
+  const canonicalRequest =
+    `${request.method}\n${canonicalPath(signed.path)}\n${canonicalQuery(signed.query, SIGNATURE_PARAMETER)}\n` +
+    `${headerLines(headers, parameters.signedHeaders)}\n${parameters.signedHeaders.join(";")}\n${payloadHash}`;
+  const { scope, time } = parameters;
+  const stringToSign =
+    `${ALGORITHM}\n${time.text}\n${scope.date}/${scope.region}/${scope.service}/${TERMINATOR}\n` +
+    hash("sha256", Buffer.from(canonicalRequest, "latin1"), "hex");
+  const expected = signingKeys.sign(credential, scope, stringToSign);
+  if (
+    parameters.signature === null ||
+    !timingSafeEqual(Buffer.from(expected, "latin1"), Buffer.from(parameters.signature, "latin1"))
+  ) {
+    throw signatureMismatch(canonicalRequest, stringToSign);
+  }
+}
+
+function headerLines(headers: CanonicalHeaders, signedHeaders: readonly string[]): string {
+  let lines = "";
+  for (const name of signedHeaders) lines += `${name}:${headers.values.get(headerThatHolds(name)) ?? ""}\n`;
+  return lines;
+}

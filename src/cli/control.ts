@@ -1,0 +1,59 @@
+import { dataDirectory } from "../config.ts";
+import { askServer } from "./admin-client.ts";
+import { CommandError } from "./command-error.ts";
+import { type PassphraseOptions, readPassphrase } from "./passphrase.ts";
+
+interface ControlOptions {
+  readonly dataDir?: string;
+  readonly json?: boolean;
+}
+
+/** Exit code of `status` when the server is sealed: scripts wait for 0. */
+const EXIT_SEALED = 4;
+
+export async function status(options: ControlOptions): Promise<void> {
+  const dataDir = dataDirectory(options.dataDir);
+  const answer = await askServer(dataDir, "GET", "/status");
+  print(options, answer, [
+    `${String(answer["sealed"]) === "true" ? "sealed" : "serving"}  ${String(answer["endpoint"])}${answer["httpsEndpoint"] ? `  ${String(answer["httpsEndpoint"])}` : ""}`,
+    `account ${String(answer["accountId"])}, region ${String(answer["region"])}, pid ${String(answer["pid"])}`,
+  ]);
+  if (answer["sealed"] === true) process.exitCode = EXIT_SEALED;
+}
+
+export async function seal(options: ControlOptions): Promise<void> {
+  const answer = await askServer(dataDirectory(options.dataDir), "POST", "/seal");
+  print(options, answer, ["Sealed. No key is in memory; the API answers 503 until `waxseal unseal`."]);
+}
+
+export async function unseal(options: ControlOptions & PassphraseOptions): Promise<void> {
+  const dataDir = dataDirectory(options.dataDir);
+  const state = await askServer(dataDir, "GET", "/status");
+  if (state["sealed"] !== true) {
+    print(options, state, ["The server is not sealed."]);
+    return;
+  }
+  const body: Record<string, unknown> = {};
+  if (state["seal"] === "passphrase") {
+    const passphrase = await readPassphrase(options, "Passphrase: ");
+    if (passphrase === null)
+      throw new CommandError(
+        "This server is sealed with a passphrase: give --passphrase-file or --passphrase-fd, or run this in a terminal.",
+        2,
+      );
+    body["passphrase"] = passphrase;
+  }
+  const answer = await askServer(dataDir, "POST", "/unseal", body);
+  print(options, answer, ["Unsealed."]);
+}
+
+export async function advanceClock(options: ControlOptions & { readonly advanceMs: number }): Promise<void> {
+  const answer = await askServer(dataDirectory(options.dataDir), "POST", "/test/clock", {
+    advanceMs: options.advanceMs,
+  });
+  print(options, answer, [`The server's clock now says ${new Date(Number(answer["nowMs"])).toISOString()}.`]);
+}
+
+function print(options: ControlOptions, answer: Record<string, unknown>, lines: readonly string[]): void {
+  process.stdout.write(options.json ? `${JSON.stringify(answer)}\n` : `${lines.join("\n")}\n`);
+}

@@ -1,0 +1,35 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { dataDirectory } from "../config.ts";
+import { CommandError } from "./command-error.ts";
+
+interface DebugRecordOptions {
+  readonly dataDir?: string;
+  readonly stream: string;
+  readonly sequenceNumber: string;
+  readonly out?: string;
+  readonly replace?: string;
+  readonly json?: boolean;
+}
+
+/** Reads or replaces one record as it lies in the store: sealed, without any key. */
+export async function debugRecord(options: DebugRecordOptions): Promise<void> {
+  const { storedRecord } = await import("../server/debug-record.ts");
+  const replacement = options.replace === undefined ? null : readFileSync(options.replace);
+  const record = {
+    dataDir: dataDirectory(options.dataDir),
+    streamName: options.stream,
+    sequenceNumber: options.sequenceNumber,
+  };
+  const bytes = await storedRecord(record, replacement).catch((error: unknown) => {
+    throw new CommandError(error instanceof Error ? error.message : String(error), 1);
+  });
+  if (options.out !== undefined) writeFileSync(options.out, bytes, { mode: 0o600 });
+  const answer = { sequenceNumber: options.sequenceNumber, sizeBytes: bytes.length, replaced: replacement !== null };
+  if (options.json) process.stdout.write(`${JSON.stringify(answer)}\n`);
+  else if (options.out === undefined && replacement === null)
+    process.stdout.write(`${Buffer.from(bytes).toString("hex")}\n`);
+  else
+    process.stdout.write(
+      `${bytes.length} bytes ${replacement === null ? "written to the file" : "stored in the record's place"}.\n`,
+    );
+}

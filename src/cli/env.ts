@@ -1,0 +1,57 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { dataDirectory } from "../config.ts";
+import { noServer } from "./admin-client.ts";
+import { CommandError } from "./command-error.ts";
+
+interface EndpointFile {
+  readonly endpoint: string;
+  readonly httpsEndpoint: string | null;
+  readonly region: string;
+  readonly caFile: string | null;
+  readonly pid: number;
+}
+
+/** Prints what AWS clients need to reach the running server as the account's root. */
+export function env(options: { readonly dataDir?: string; readonly format: "sh" | "json" }): void {
+  const dataDir = dataDirectory(options.dataDir);
+  const variables = environmentOf(dataDir);
+  if (options.format === "json") {
+    process.stdout.write(`${JSON.stringify(variables)}\n`);
+    return;
+  }
+  for (const [name, value] of Object.entries(variables)) process.stdout.write(`export ${name}=${quoted(value)}\n`);
+}
+
+/** The same as a map, for the demo and the benchmarks. */
+export function environmentOf(dataDir: string): Readonly<Record<string, string>> {
+  const endpoint = readJson<EndpointFile>(join(dataDir, "run", "endpoint.json"), () => noServer(dataDir));
+  if (!existsSync(`/proc/${endpoint.pid}`)) throw noServer(dataDir);
+  const credentials = readJson<{ readonly accessKeyId: string; readonly secretAccessKey: string }>(
+    join(dataDir, "private", "root-credentials.json"),
+    (code) =>
+      new CommandError(
+        `The root credentials in ${dataDir} cannot be read (${code}). Only the owner of the directory may.`,
+        1,
+      ),
+  );
+  return {
+    AWS_ENDPOINT_URL: endpoint.endpoint,
+    AWS_REGION: endpoint.region,
+    AWS_DEFAULT_REGION: endpoint.region,
+    AWS_ACCESS_KEY_ID: credentials.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
+    ...(endpoint.caFile === null ? {} : { AWS_CA_BUNDLE: endpoint.caFile, NODE_EXTRA_CA_CERTS: endpoint.caFile }),
+  };
+}
+
+function readJson<T>(path: string, onError: (code: string) => CommandError): T {
+  try {
+    return JSON.parse(readFileSync(path, "utf8")) as T;
+  } catch (error) {
+    throw onError((error as NodeJS.ErrnoException).code ?? "malformed");
+  }
+}
+
+/** Single quotes: nothing inside is special to a shell. */
+const quoted = (text: string): string => (/^[\w./:@%+=,-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);

@@ -1,0 +1,149 @@
+import { Command, InvalidArgumentError, Option } from "commander";
+import { CommandError } from "./command-error.ts";
+
+const port = (text: string): number => {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0 || value > 65_535)
+    throw new InvalidArgumentError("A port is a number from 0 to 65535.");
+  return value;
+};
+
+const count = (text: string): number => {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError("Not a whole number of at least 0.");
+  return value;
+};
+
+const dataDir = (): Option =>
+  new Option("--data-dir <dir>", "data directory (default: WAXSEAL_DATA_DIR, else ~/.waxseal)");
+
+/** The options that say where a passphrase comes from; never the passphrase itself. */
+function withPassphrase(command: Command): Command {
+  return command
+    .option("--passphrase-file <file>", "read the passphrase from a file")
+    .option("--passphrase-fd <fd>", "read the passphrase from an open file descriptor");
+}
+
+/** The options that choose how a new data directory is made. */
+function withInit(command: Command): Command {
+  return withPassphrase(
+    command
+      .addOption(dataDir())
+      .option("--region <region>", "region served (default: chosen at init, else us-east-1)")
+      .option("--account-id <id>", "12-digit id of the account made at init (default: random)")
+      .option("--seal <how>", "root of trust: file, file:PATH or passphrase (default: chosen at init, else file)"),
+  );
+}
+
+function build(): Command {
+  const program = new Command("waxseal")
+    .description("Self-hosted, AWS-compatible encryption platform: KMS and services that encrypt at rest through it.")
+    .version("0.1.0")
+    .showHelpAfterError("(add --help for what the command takes)");
+
+  withInit(program.command("serve").description("start the server; makes the data directory on first start"))
+    .option("--port <n>", "plain HTTP on 127.0.0.1; 0 takes a free port", port, 8780)
+    .option("--https-port <n>", "HTTPS on --host; 0 takes a free port", port)
+    .option("--host <host>", "address for HTTPS", "127.0.0.1")
+    .option("--tls-cert <file>", "certificate (PEM) instead of the one made at first start; with --tls-key")
+    .option("--tls-key <file>", "private key (PEM) of --tls-cert")
+    .option("--tls-ca <file>", "CA certificate (PEM) that clients need to trust --tls-cert")
+    .option(
+      "--insecure-http-host <host>",
+      "listen for plain HTTP on this address: everything but signatures can be read on the way",
+    )
+    .option("--test-hooks", "let `waxseal test clock` move the server's time; for tests only")
+    .option("--json", "one JSON line on stdout when ready, JSON log lines on stderr")
+    .action(async (options) => (await import("./serve.ts")).serve(options));
+
+  withInit(program.command("init").description("make the data directory, its keys and its account, without serving"))
+    .option("--json", "print JSON")
+    .action(async (options) => (await import("./init.ts")).init(options));
+
+  program
+    .command("status")
+    .description("tell whether a server runs on the data directory, and whether it is sealed")
+    .addOption(dataDir())
+    .option("--json", "print JSON")
+    .action(async (options) => (await import("./control.ts")).status(options));
+
+  program
+    .command("seal")
+    .description("wipe all keys from the server's memory; it answers 503 until it is unsealed")
+    .addOption(dataDir())
+    .option("--json", "print JSON")
+    .action(async (options) => (await import("./control.ts")).seal(options));
+
+  withPassphrase(
+    program
+      .command("unseal")
+      .description("give a sealed server its root key: the passphrase, or the key file read anew"),
+  )
+    .addOption(dataDir())
+    .option("--json", "print JSON")
+    .action(async (options) => (await import("./control.ts")).unseal(options));
+
+  program
+    .command("env")
+    .description('print the variables that point AWS clients at the running server: eval "$(waxseal env)"')
+    .addOption(dataDir())
+    .addOption(new Option("--format <format>", "sh or json").choices(["sh", "json"]).default("sh"))
+    .action(async (options) => (await import("./env.ts")).env(options));
+
+  program
+    .command("demo")
+    .description(
+      "play the main job on a fresh data directory: real AWS clients, an encrypted stream, a refusal, the audit trail",
+    )
+    .option("--keep", "keep the data directory and say where it is")
+    .action(async (options) => (await import("./demo.ts")).demo(options));
+
+  program
+    .command("bench")
+    .description("measure a server: streams or kms")
+    .argument("<suite>", "streams or kms")
+    .option(
+      "--endpoint <url>",
+      "measure this server instead of one of our own (takes AWS_* credentials from the environment)",
+    )
+    .option("--server-pid <pid>", "process whose CPU time is counted, with --endpoint", count)
+    .option("--seconds <n>", "length of each measured slice", count, 2)
+    .option("--rounds <n>", "how often each case is repeated, in alternation", count, 3)
+    .option("--json", "print JSON")
+    .action(async (suite: string, options) => (await import("./bench.ts")).bench(suite, options));
+
+  const test = program.command("test").description("hooks of a server that runs with --test-hooks");
+  test
+    .command("clock")
+    .description("move the server's clock forward")
+    .addOption(dataDir())
+    .requiredOption("--advance-ms <n>", "milliseconds", count)
+    .option("--json", "print JSON")
+    .action(async (options) => (await import("./control.ts")).advanceClock(options));
+
+  const debug = program.command("debug").description("look at what is stored, while no server runs");
+  debug
+    .command("record")
+    .description("read or replace the stored bytes of one stream record")
+    .addOption(dataDir())
+    .requiredOption("--stream <name>", "name of the stream")
+    .requiredOption("--sequence-number <n>", "sequence number of the record")
+    .option("--out <file>", "write the stored bytes to this file")
+    .option("--replace <file>", "put the bytes of this file in their place")
+    .option("--json", "print JSON")
+    .action(async (options) => (await import("./debug-record.ts")).debugRecord(options));
+
+  return program;
+}
+
+try {
+  await build().parseAsync(process.argv);
+} catch (error) {
+  if (error instanceof CommandError) {
+    process.stderr.write(`waxseal: ${error.message}\n`);
+    process.exitCode = error.exitCode;
+  } else {
+    process.stderr.write(`waxseal: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,111 @@
+import { dataDirectory, DEFAULT_REGION, parseSealChoice, type ServerConfig } from "../config.ts";
+import type { ServerState } from "../main.ts";
+import { CommandError } from "./command-error.ts";
+import { openLog } from "./log.ts";
+import { type PassphraseOptions, readPassphrase } from "./passphrase.ts";
+
+export interface InitOptions extends PassphraseOptions {
+  readonly dataDir?: string;
+  readonly region?: string;
+  readonly accountId?: string;
+  readonly seal?: string;
+  readonly json?: boolean;
+}
+
+interface ServeOptions extends InitOptions {
+  readonly port: number;
+  readonly httpsPort?: number;
+  readonly host: string;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly tlsCa?: string;
+  readonly insecureHttpHost?: string;
+  readonly testHooks?: boolean;
+}
+
+/** After SIGTERM, requests in flight get this long to finish. */
+const DRAIN_MS_MAX = 8_000;
+
+/** What init and serve have in common, checked. */
+export function initConfig(options: InitOptions): Pick<ServerConfig, "dataDir" | "region" | "accountId" | "seal"> {
+  if (options.accountId !== undefined && !/^\d{12}$/.test(options.accountId)) {
+    throw new CommandError("--account-id takes 12 digits.", 2);
+  }
+  if (options.region !== undefined && !/^([a-z]+-){2,3}\d+$/.test(options.region)) {
+    throw new CommandError(`--region takes a region's name such as ${DEFAULT_REGION}.`, 2);
+  }
+  const seal = options.seal === undefined ? null : parseSealChoice(options.seal);
+  if (options.seal !== undefined && seal === null)
+    throw new CommandError("--seal takes file, file:PATH or passphrase.", 2);
+  return {
+    dataDir: dataDirectory(options.dataDir),
+    region: options.region ?? null,
+    accountId: options.accountId ?? null,
+    seal,
+  };
+}
+
+function serverConfig(options: ServeOptions): ServerConfig {
+  if ((options.tlsCert === undefined) !== (options.tlsKey === undefined)) {
+    throw new CommandError("--tls-cert and --tls-key belong together.", 2);
+  }
+  if (options.testHooks && options.insecureHttpHost !== undefined) {
+    throw new CommandError("--test-hooks works on the loopback address only, not with --insecure-http-host.", 2);
+  }
+  if (
+    options.testHooks &&
+    options.httpsPort !== undefined &&
+    !["127.0.0.1", "::1", "localhost"].includes(options.host)
+  ) {
+    throw new CommandError("--test-hooks works on the loopback address only: leave --host out.", 2);
+  }
+  return {
+    ...initConfig(options),
+    port: options.port,
+    httpHost: options.insecureHttpHost ?? "127.0.0.1",
+    httpsPort: options.httpsPort ?? null,
+    host: options.host,
+    certificate:
+      options.tlsCert === undefined || options.tlsKey === undefined
+        ? null
+        : { certificateFile: options.tlsCert, keyFile: options.tlsKey, caFile: options.tlsCa ?? null },
+    testHooks: options.testHooks ?? false,
+  };
+}
+
+export async function serve(options: ServeOptions): Promise<void> {
+  const config = serverConfig(options);
+  const log = openLog(options.json ?? false);
+  const { startServer } = await import("../main.ts");
+  const server = await startServer(config, log, () => readPassphrase(options, "Passphrase: "));
+  let stopping = false;
+  const stop = (signal: string): void => {
+    if (stopping) return;
+    stopping = true;
+    log.info(`${signal}: finishing the requests in flight`);
+    server.close(DRAIN_MS_MAX).then(
+      () => process.exit(0),
+      (error: unknown) => {
+        log.error("the server did not stop cleanly", error);
+        process.exit(1);
+      },
+    );
+  };
+  process.on("SIGTERM", () => stop("SIGTERM"));
+  process.on("SIGINT", () => stop("SIGINT"));
+
+  const ready = { ready: true, ...server.describe() };
+  if (options.json) process.stdout.write(`${JSON.stringify(ready)}\n`);
+  else process.stdout.write(greeting(config, server.describe()));
+}
+
+function greeting(config: ServerConfig, state: ServerState): string {
+  const lines = [
+    `Waxseal ${state.sealed ? "is SEALED (give it its passphrase: waxseal unseal)" : "is ready"}`,
+    `  endpoint         ${state.endpoint}${state.httpsEndpoint === null ? "" : `   ${state.httpsEndpoint}`}`,
+    `  account, region  ${state.accountId}, ${state.region}`,
+    `  root credentials ${config.dataDir}/private/root-credentials.json`,
+    `  use it           eval "$(npx waxseal env --data-dir ${config.dataDir})" && aws kms list-keys`,
+  ];
+  return `${lines.join("\n")}\n`;
+}

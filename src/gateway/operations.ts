@@ -1,0 +1,211 @@
+import { buildEvent, type CallError } from "../audit/build-event.ts";
+import type { AuditLog } from "../audit/log.ts";
+import type { PolicySource, PrincipalPolicies } from "../authz/policy-source.ts";
+import { internalFailure, ServiceError } from "../base/errors.ts";
+import type { Random } from "../base/random.ts";
+import type { RecordReader } from "../store/caching-reader.ts";
+import type { Expectation, MetadataStore, Write } from "../store/metadata-store.ts";
+import { requireAccess } from "./access.ts";
+import type {
+  AccessCheck,
+  AnyOperation,
+  AuditDetails,
+  AuditResource,
+  Call,
+  Dispatch,
+  OperationContext,
+  Outcome,
+  Service,
+} from "./contract.ts";
+
+/** How often an operation runs again because a record that it read was changed before its commit. */
+const CONFLICT_RETRIES_MAX = 16;
+
+export interface OperationsDeps {
+  readonly services: ReadonlyMap<string, Service>;
+  readonly store: MetadataStore;
+  readonly reader: RecordReader;
+  readonly policies: PolicySource;
+  readonly auditLog: AuditLog;
+  readonly random: Random;
+}
+
+/**
+ * Runs operations: authorize, check, handle, commit the writes and the owed audit event in one transaction. Requests from
+ * outside and calls that services make for their callers take the same way.
+ */
+export interface Operations extends Dispatch {
+  run(call: Call, decode: () => unknown): Promise<unknown>;
+  run(call: Call, service: string, operation: string, input: unknown): Promise<unknown>;
+}
+
+export function createOperations(deps: OperationsDeps): Operations {
+  const inner = (call: Call, service: string, operation: string): Call => ({
+    ...call,
+    requestId: deps.random.uuid(),
+    service,
+    operation,
+    via: { service: call.service },
+  });
+
+  function run(call: Call, decode: () => unknown): Promise<unknown>;
+  function run(call: Call, service: string, operation: string, input: unknown): Promise<unknown>;
+  function run(call: Call, first: string | (() => unknown), operation?: string, input?: unknown): Promise<unknown> {
+    if (typeof first === "function") return perform(deps, call, first, "handle");
+    return perform(deps, inner(call, first, operation ?? ""), () => input, "handle");
+  }
+
+  return {
+    run,
+    async authorize(call, service, operation, input) {
+      await perform(deps, inner(call, service, operation), () => input, "authorize");
+    },
+  };
+}
+
+/** One operation from its input to its output, with its event. What it throws is a ServiceError, already written down. */
+async function perform(
+  deps: OperationsDeps,
+  call: Call,
+  decode: () => unknown,
+  mode: "handle" | "authorize",
+): Promise<unknown> {
+  const service = serviceOf(deps, call);
+  const operation = operationOf(service, call.operation);
+  let details: AuditDetails = {};
+  const asked: AccessCheck[] = [];
+  try {
+    const input = decode();
+    details = operation.describe?.(input) ?? {};
+    const policies = await deps.policies.policiesOf(call.principal);
+    for (let attempt = 0; attempt <= CONFLICT_RETRIES_MAX; attempt++) {
+      const tracking = deps.reader.tracking();
+      const context: OperationContext = { call, read: tracking.reader };
+      const outcome = await attemptOnce({ context, service, operation, policies, asked }, input, mode);
+      if (outcome === null) return undefined;
+      const writes = [
+        ...(outcome.writes ?? []),
+        ...eventOf(deps, call, service, operation, merge(details, outcome.audit)),
+      ];
+      // Without writes nothing was decided that a later change could invalidate: a read needs no expectations.
+      const expect: readonly Expectation[] = outcome.writes?.length ? tracking.expectations() : [];
+      if (writes.length === 0 || (await commit(deps, expect, writes)) === "committed") {
+        outcome.committed?.();
+        return outcome.output;
+      }
+    }
+    throw new ServiceError(
+      "ConcurrentModificationException",
+      "Too many concurrent changes to the same resource. Try again.",
+      {
+        status: 500,
+      },
+    );
+  } catch (error) {
+    const refusal = error instanceof ServiceError ? error : internalFailure(error);
+    const described = merge({ resources: asked.flatMap(resourceOf) }, details);
+    await commit(
+      deps,
+      [],
+      eventOf(deps, call, service, operation, described, { code: refusal.code, message: refusal.message }),
+    );
+    throw refusal;
+  }
+}
+
+interface Attempt {
+  readonly context: OperationContext;
+  readonly service: Service;
+  readonly operation: AnyOperation;
+  readonly policies: PrincipalPolicies;
+  /** What was asked for permission, for the event of a refusal. */
+  readonly asked: AccessCheck[];
+}
+
+/** Null: permission was all that was asked for, and it is given. */
+async function attemptOnce(
+  { context, service, operation, policies, asked }: Attempt,
+  input: unknown,
+  mode: "handle" | "authorize",
+): Promise<Outcome<unknown> | null> {
+  const { checks, target } = await operation.access(context, input);
+  asked.splice(0, asked.length, ...checks);
+  for (const check of checks) requireAccess(context.call, service, check, policies);
+  await operation.check?.(context, input, target);
+  return mode === "authorize" ? null : operation.handle(context, input, target);
+}
+
+function serviceOf(deps: OperationsDeps, call: Call): Service {
+  const service = deps.services.get(call.service);
+  if (service === undefined) throw internalFailure(new Error(`no service is called ${call.service}`));
+  return service;
+}
+
+const operationOf = (service: Service, name: string): AnyOperation =>
+  (Object.hasOwn(service.operations, name) ? service.operations[name] : undefined) ?? notServed;
+
+/** In the place of an operation that the service's model knows and we do not serve yet: refused, and written down. */
+const notServed: AnyOperation = {
+  event: "management",
+  readOnly: false,
+  access: (context: OperationContext) => {
+    throw new ServiceError(
+      "UnsupportedOperationException",
+      `Waxseal does not serve ${context.call.service}:${context.call.operation} yet.`,
+    );
+  },
+  handle: () => Promise.reject(internalFailure(new Error("not served"))),
+};
+
+/** The resource of a check as an event names it; none when the check was on no single resource. */
+function resourceOf(check: AccessCheck): readonly AuditResource[] {
+  const type = RESOURCE_TYPES.find(([pattern]) => pattern.test(check.resource))?.[1];
+  return type === undefined ? [] : [{ type, arn: check.resource, accountId: check.resourceAccountId }];
+}
+
+/** CloudFormation's names of resource types, which CloudTrail uses. */
+const RESOURCE_TYPES: readonly (readonly [RegExp, string])[] = [
+  [/^arn:[^:]*:kms:[^:]*:[^:]*:key\//, "AWS::KMS::Key"],
+  [/^arn:[^:]*:kinesis:[^:]*:[^:]*:stream\//, "AWS::Kinesis::Stream"],
+  [/^arn:[^:]*:iam:[^:]*:[^:]*:user\//, "AWS::IAM::User"],
+  [/^arn:[^:]*:iam:[^:]*:[^:]*:policy\//, "AWS::IAM::ManagedPolicy"],
+];
+
+/** A management event always; a data event only when it failed. */
+function eventOf(
+  deps: OperationsDeps,
+  call: Call,
+  service: Service,
+  operation: AnyOperation,
+  details: AuditDetails,
+  error?: CallError,
+): readonly Write[] {
+  if (operation.event === "data" && error === undefined) return [];
+  const event = buildEvent({
+    call,
+    eventSource: service.model.eventSource,
+    readOnly: operation.readOnly,
+    category: operation.event === "data" ? "Data" : "Management",
+    details,
+    eventId: deps.random.uuid(),
+    ...(error === undefined ? {} : { error }),
+  });
+  return deps.auditLog.entry(event);
+}
+
+async function commit(
+  deps: OperationsDeps,
+  expect: readonly Expectation[],
+  writes: readonly Write[],
+): Promise<"committed" | "conflict"> {
+  try {
+    return await deps.store.commit({ expect, writes });
+  } catch (cause) {
+    // What could not be written down did not happen, as far as the caller is told.
+    throw internalFailure(cause);
+  }
+}
+
+function merge(first: AuditDetails, second: AuditDetails | undefined): AuditDetails {
+  return second === undefined ? first : { ...first, ...second };
+}

@@ -1,0 +1,181 @@
+import { createAuditLog } from "../audit/audit-log.ts";
+import type { AuditLog } from "../audit/log.ts";
+import { createRefusalCounter } from "../audit/refusals.ts";
+import { createAuthenticator } from "../authn/authenticator.ts";
+import type { CredentialSource } from "../authn/credentials.ts";
+import { compilePolicy } from "../authz/compile.ts";
+import { allowsPrincipal } from "../authz/decide.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Random } from "../base/random.ts";
+import { createDataKeys, type DataKeys } from "../envelope/data-keys.ts";
+import type { Service } from "../gateway/contract.ts";
+import { dispatchedKeyService } from "../gateway/key-service.ts";
+import { createOperations, type Operations } from "../gateway/operations.ts";
+import { answer, type RequestPath } from "../gateway/request-path.ts";
+import { createProtocols } from "../protocol/route.ts";
+import type { WireRequest, WireResponse } from "../protocol/wire.ts";
+import { sealedError } from "../seal/errors.ts";
+import type { Keyring } from "../seal/keyring.ts";
+import { createCloudTrailService } from "../services/cloudtrail/api.ts";
+import { type AccessKeyUse, createAccessKeyUse } from "../services/iam/access-key-use.ts";
+import { createIamService } from "../services/iam/api.ts";
+import { createCredentialSource } from "../services/iam/credential-source.ts";
+import { createPolicySource } from "../services/iam/policy-source.ts";
+import { createKinesisService } from "../services/kinesis/api.ts";
+import { createKmsService } from "../services/kms/api.ts";
+import { createStsService } from "../services/sts/api.ts";
+import { RecordReader } from "../store/caching-reader.ts";
+import type { MetadataStore } from "../store/metadata-store.ts";
+import type { RecordLog } from "../store/record-log.ts";
+import type { Log } from "./log.ts";
+
+export interface ApiDeps {
+  readonly store: MetadataStore;
+  readonly records: RecordLog;
+  readonly keyring: Keyring;
+  /** May be moved by test hooks. */
+  readonly clock: Clock;
+  /** Never moved: callers sign with the time of their own machines. */
+  readonly signatureClock: Clock;
+  readonly random: Random;
+  readonly region: string;
+  readonly accountId: string;
+  readonly log: Log;
+}
+
+/** Everything that is served, put together. Made once; opened and shut as the keyring is. */
+export interface Api {
+  /** Answers one request; with 503 while the API is shut. Never rejects. */
+  answer(request: WireRequest): Promise<WireResponse>;
+  /** Starts background work. The keyring is open. */
+  open(): void;
+  /** Answers 503 from now on, ends background work, and forgets every key outside the keyring. */
+  shut(): Promise<void>;
+}
+
+/** The longest policy document that is compiled; services have smaller limits of their own. */
+const POLICY_LENGTH_MAX = 131_072;
+
+export function createApi(deps: ApiDeps): Api {
+  const { store, keyring, clock, random, log } = deps;
+  const reader = new RecordReader(store);
+  const auditLog = createAuditLog({ store, clock });
+  const services = new Map<string, Service>();
+  const operations = createOperations({
+    services,
+    store,
+    reader,
+    policies: createPolicySource({
+      reader,
+      compilePolicy: (document, id) => compilePolicy(document, { id, kind: "identity", lengthMax: POLICY_LENGTH_MAX }),
+      onUnusablePolicy: ({ principalArn, policyId, cause }) =>
+        log.error("a stored policy cannot be used: its principal is denied everything", cause, {
+          principalArn,
+          policyId,
+        }),
+    }),
+    auditLog,
+    random,
+  });
+  const credentials = createCredentialSource({ reader, secretBox: keyring.secretBox });
+  const { data, accessKeyUse } = addServices(deps, services, { operations, reader, auditLog, credentials });
+  const authenticator = createAuthenticator({
+    credentials,
+    signatureClock: deps.signatureClock,
+    regions: [deps.region],
+  });
+  const refusals = createRefusalCounter({
+    auditLog,
+    commit: async (writes) => void (await store.commit({ expect: [], writes })),
+    clock,
+    random,
+    accountId: deps.accountId,
+    region: deps.region,
+    onError: (cause) => log.error("refused requests could not be written to the audit trail", cause),
+  });
+  const path: RequestPath = {
+    protocols: createProtocols([...services.values()].map(({ model }) => model)),
+    authenticator,
+    operations,
+    refusals,
+    clock,
+    random,
+    region: deps.region,
+    onAuthenticated: (use) => accessKeyUse.note(use),
+    onFailure: ({ requestId, operation, cause }) => log.error("a request failed", cause, { requestId, operation }),
+  };
+
+  let stops: (() => Promise<void>)[] | null = null;
+  return {
+    answer(request) {
+      if (stops !== null) return answer(path, request);
+      return Promise.resolve(path.protocols.fallbackCodec(request).encodeError(sealedError(), random.uuid()));
+    },
+    open() {
+      stops = [...services.values()].flatMap((service) => service.start?.() ?? []);
+    },
+    async shut() {
+      const running = stops ?? [];
+      stops = null;
+      for (const stop of running) await stop();
+      await refusals.stop();
+      await accessKeyUse.stop();
+      data.clear();
+      authenticator.forgetKeys();
+    },
+  };
+}
+
+function addServices(
+  deps: ApiDeps,
+  services: Map<string, Service>,
+  shared: {
+    readonly operations: Operations;
+    readonly reader: RecordReader;
+    readonly auditLog: AuditLog;
+    readonly credentials: CredentialSource;
+  },
+): { readonly data: DataKeys; readonly accessKeyUse: AccessKeyUse } {
+  const { operations, reader, auditLog, credentials } = shared;
+  const { store, keyring, clock, random, log } = deps;
+  const secretBox = keyring.secretBox;
+  const data = createDataKeys({ keyService: dispatchedKeyService(operations), clock });
+  const accessKeyUse = createAccessKeyUse({
+    store,
+    clock,
+    onError: (cause) => log.error("the last use of access keys could not be written", cause),
+  });
+  const compile = (kind: "identity" | "key") => (document: string, id: string) =>
+    compilePolicy(document, { id, kind, lengthMax: POLICY_LENGTH_MAX });
+  const failed = (service: string) => (error: unknown) =>
+    log.error("background work failed; it is tried again", error, { service });
+  const all = [
+    createKmsService({
+      keyring,
+      clock,
+      random,
+      store,
+      reader,
+      auditLog,
+      compilePolicy: compile("key"),
+      allowsPrincipal,
+      onError: failed("KMS"),
+    }),
+    createKinesisService({
+      metadata: store,
+      records: deps.records,
+      reader,
+      dataKeys: data,
+      dispatch: operations,
+      secretBox,
+      clock,
+      random,
+      backgroundFailed: failed("Kinesis"),
+    }),
+    createIamService({ random, secretBox, compilePolicy: compile("identity"), accessKeyUse }),
+    createStsService({ accountOfAccessKey: async (id) => (await credentials.find(id))?.principal.accountId ?? null }),
+    createCloudTrailService({ auditLog }),
+  ];
+  for (const service of all) services.set(service.model.name, service);
+  return { data, accessKeyUse };
+}
