@@ -1,3 +1,4 @@
+import type { RequestContext } from "./template.ts";
 import type { ContextValues } from "./types.ts";
 
 /** What the global condition keys are taken from. A gateway `Call` is one. */
@@ -51,6 +52,30 @@ export function requestContext(call: CallFacts, options: ContextOptions): Map<st
   addPrincipal(context, call.principal, options.principalTags);
   context.set("aws:resourceaccount", options.resourceAccountId);
   return context;
+}
+
+/**
+ * The same keys as `requestContext`, made when a policy asks for one: most statements have no conditions. `own` is not
+ * called before.
+ */
+export function lazyContext(
+  call: CallFacts,
+  options: Omit<ContextOptions, "own"> & { readonly own: () => ContextValues },
+): RequestContext {
+  let own: Map<string, string | readonly string[]> | null = null;
+  let all: Map<string, string | readonly string[]> | null = null;
+  const ownKeys = (): Map<string, string | readonly string[]> => {
+    const made = new Map<string, string | readonly string[]>();
+    for (const [name, value] of Object.entries(options.own())) addOwn(made, name.toLowerCase(), value);
+    return made;
+  };
+  return {
+    get(name) {
+      // Global keys are all of `aws:`; an operation's own may be, too (tags).
+      if (!name.startsWith("aws:")) return (own ??= ownKeys()).get(name);
+      return (all ??= requestContext(call, { ...options, own: options.own() })).get(name);
+    },
+  };
 }
 
 /**

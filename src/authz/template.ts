@@ -1,8 +1,8 @@
 import { ANY_ONE, ANY_RUN, globMatches, type GlobToken } from "./glob.ts";
 import { PolicyError, quoted } from "./policy-error.ts";
 
-/** The condition keys of a request: lower-cased names. */
-export type RequestContext = ReadonlyMap<string, string | readonly string[]>;
+/** The condition keys of a request: lower-cased names. Undefined: the request has no such key. */
+export type RequestContext = Pick<ReadonlyMap<string, string | readonly string[]>, "get">;
 
 /** `${key}` or `${key, 'fallback'}`. */
 interface Variable {

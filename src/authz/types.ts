@@ -51,7 +51,7 @@ export interface AuthorizationRequest {
   /** "required": without an allow (or a delegation to the account) in the resource policy nobody has access. */
   readonly resourcePolicyMode: "optional" | "required";
   /** All condition keys of the request, lower-cased names. */
-  readonly context: ReadonlyMap<string, string | readonly string[]>;
+  readonly context: Pick<ReadonlyMap<string, string | readonly string[]>, "get">;
 }
 
 export type PolicyKind = "identity" | "resource" | "session" | "boundary" | "service control";

@@ -1,4 +1,4 @@
-import { requestContext } from "../authz/context.ts";
+import { lazyContext } from "../authz/context.ts";
 import { decide } from "../authz/decide.ts";
 import { denialMessage } from "../authz/denial.ts";
 import type { PrincipalPolicies } from "../authz/policy-source.ts";
@@ -38,10 +38,10 @@ function authorizationRequest(call: Call, check: AccessCheck, policies: Principa
     serviceControlPolicies: policies.serviceControlPolicies,
     resourcePolicy: check.resourcePolicy ?? null,
     resourcePolicyMode: check.resourcePolicyMode ?? "optional",
-    context: requestContext(call, {
+    context: lazyContext(call, {
       principalTags: policies.tags,
       resourceAccountId: check.resourceAccountId,
-      own: check.context ?? {},
+      own: () => check.context ?? {},
     }),
   };
 }

@@ -72,21 +72,21 @@ async function perform(
 ): Promise<unknown> {
   const service = serviceOf(deps, call);
   const operation = operationOf(service, call.operation);
-  let details: AuditDetails = {};
   const asked: AccessCheck[] = [];
+  // Made when an event is owed: most puts and gets owe none.
+  let describe = (): AuditDetails => ({});
   try {
     const input = decode();
-    details = operation.describe?.(input) ?? {};
+    describe = () => operation.describe?.(input) ?? {};
     const policies = await deps.policies.policiesOf(call.principal);
     for (let attempt = 0; attempt <= CONFLICT_RETRIES_MAX; attempt++) {
       const tracking = deps.reader.tracking();
       const context: OperationContext = { call, read: tracking.reader };
       const outcome = await attemptOnce({ context, service, operation, policies, asked }, input, mode);
       if (outcome === null) return undefined;
-      const writes = [
-        ...(outcome.writes ?? []),
-        ...eventOf(deps, call, service, operation, merge(details, outcome.audit)),
-      ];
+      if (operation.event === "data" && outcome.writes === undefined) return outcome.output;
+      const event = eventOf(deps, call, service, operation, merge(describe(), outcome.audit));
+      const writes = [...(outcome.writes ?? []), ...event];
       // Without writes nothing was decided that a later change could invalidate: a read needs no expectations.
       const expect: readonly Expectation[] = outcome.writes?.length ? tracking.expectations() : [];
       if (writes.length === 0 || (await commit(deps, expect, writes)) === "committed") {
@@ -97,13 +97,11 @@ async function perform(
     throw new ServiceError(
       "ConcurrentModificationException",
       "Too many concurrent changes to the same resource. Try again.",
-      {
-        status: 500,
-      },
+      { status: 500 },
     );
   } catch (error) {
     const refusal = error instanceof ServiceError ? error : internalFailure(error);
-    const described = merge({ resources: asked.flatMap(resourceOf) }, details);
+    const described = merge({ resources: asked.flatMap(resourceOf) }, describe());
     await commit(
       deps,
       [],

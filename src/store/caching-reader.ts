@@ -58,7 +58,8 @@ export class RecordReader implements Reader {
 
   #decode<T>(from: Table<T>, key: StoreKey, bytes: MetadataBytes): T {
     const known = this.#decoded.get(key);
-    if (known !== undefined && Buffer.compare(known.bytes, bytes) === 0) return known.value as T;
+    if (known !== undefined && (known.bytes === bytes || Buffer.compare(known.bytes, bytes) === 0))
+      return known.value as T;
     const value = from.decode(bytes);
     this.#decoded.set(key, { bytes, value });
     return value;

@@ -1,3 +1,4 @@
+import { LruMap } from "../base/lru.ts";
 import { type CommitGroup, CommitQueue } from "./commit-queue.ts";
 import { type LmdbDatabase, type LmdbEnvironment, type LmdbOptions, openLmdbEnvironment } from "./lmdb-environment.ts";
 import { checkBatch, checkedKeyBytes, checkRange } from "./metadata-checks.ts";
@@ -25,6 +26,10 @@ const BATCHES_PER_COMMIT_MAX = 256;
 const PAGE_BYTES = 8192;
 const MAP_BYTES = 64 * 1024 ** 3;
 
+/** What is read again and again (an access key, a user, a stream, a key) stays at hand: 5,000 values of at most 8 KiB. */
+const RECENT_COUNT_MAX = 5_000;
+const RECENT_VALUE_BYTES_MAX = 8192;
+
 /**
  * The metadata store of a single machine, in one LMDB file (0600) of this path. One process at a time: the data directory's
  * lock sees to that.
@@ -38,6 +43,11 @@ class LmdbMetadataStore implements MetadataStore {
   readonly #environment: LmdbEnvironment;
   readonly #entries: LmdbDatabase;
   readonly #queue: CommitQueue<Batch, Outcome>;
+  /**
+   * Values as they are in the file; null: absent. Right because this process alone writes the file, reads of it take no
+   * time in which anything else could happen, and a commit forgets what it wrote before it is acknowledged.
+   */
+  readonly #recent = new LruMap<StoreKey, { readonly value: MetadataBytes | null }>(RECENT_COUNT_MAX);
 
   constructor(environment: LmdbEnvironment) {
     this.#environment = environment;
@@ -46,7 +56,11 @@ class LmdbMetadataStore implements MetadataStore {
   }
 
   async get(key: StoreKey): Promise<MetadataBytes | null> {
-    return this.#read(checkedKeyBytes(key));
+    const recent = this.#recent.get(key);
+    if (recent !== undefined) return recent.value;
+    const value = this.#read(checkedKeyBytes(key));
+    if (value === null || value.length <= RECENT_VALUE_BYTES_MAX) this.#recent.set(key, { value });
+    return value;
   }
 
   async range(query: RangeQuery): Promise<readonly StoreEntry[]> {
@@ -68,7 +82,11 @@ class LmdbMetadataStore implements MetadataStore {
 
   async commit(batch: Batch): Promise<Outcome> {
     checkBatch(batch);
-    return this.#queue.push(batch);
+    try {
+      return await this.#queue.push(batch);
+    } finally {
+      for (const { key } of batch.writes) this.#recent.delete(key);
+    }
   }
 
   async close(): Promise<void> {

@@ -1,4 +1,4 @@
-import { validationError } from "../../base/errors.ts";
+import { type ServiceError, validationError } from "../../base/errors.ts";
 import type { ContextValues } from "../../authz/types.ts";
 
 export type EncryptionContext = Readonly<Record<string, string>>;
@@ -19,16 +19,33 @@ export function canonicalContext(context: EncryptionContext | undefined): Buffer
   for (const [name, value] of pairs) parts.push(uint32(name.byteLength), name, uint32(value.byteLength), value);
   const canonical = Buffer.concat(parts);
   if (canonical.byteLength - 4 - 8 * pairs.length > CONTEXT_BYTES_MAX) {
-    throw validationError(`The encryption context is longer than ${CONTEXT_BYTES_MAX} bytes.`);
+    throw contextTooLong();
   }
   return canonical;
 }
 
+/** Throws what `canonicalContext` would, without making the bytes: before permission is asked for. */
+export function requireCanonical(context: EncryptionContext | undefined): void {
+  let bytes = 0;
+  for (const name in context) bytes += utf8Length(name) + utf8Length(context[name] ?? "");
+  if (bytes > CONTEXT_BYTES_MAX) throw contextTooLong();
+}
+
+const contextTooLong = (): ServiceError =>
+  validationError(`The encryption context is longer than ${CONTEXT_BYTES_MAX} bytes.`);
+
+function utf8Length(text: string): number {
+  if (!text.isWellFormed()) throw notUnicode();
+  return Buffer.byteLength(text, "utf8");
+}
+
 /** An unpaired surrogate has no UTF-8 form: two different texts would become the same bytes. */
 function utf8(text: string): Buffer {
-  if (/\p{Surrogate}/u.test(text)) throw validationError("The encryption context is not valid Unicode text.");
+  if (!text.isWellFormed()) throw notUnicode();
   return Buffer.from(text, "utf8");
 }
+
+const notUnicode = (): ServiceError => validationError("The encryption context is not valid Unicode text.");
 
 function uint32(value: number): Buffer {
   const bytes = Buffer.alloc(4);

@@ -23,11 +23,11 @@ export function cryptoAccess(
   context: EncryptionContext | undefined,
   conditions: Readonly<Record<string, string>> = {},
 ): AccessCheck {
-  return keyAccess(kms, call, named, action, {
+  return keyAccess(kms, call, named, action, () => ({
     "kms:EncryptionAlgorithm": ENCRYPTION_ALGORITHM,
     ...contextConditions(context),
     ...conditions,
-  });
+  }));
 }
 
 export function requireAlgorithm(algorithm: string | undefined, key: KeyRecord): void {

@@ -1,6 +1,6 @@
 import { wipe } from "../../../crypto/wipe.ts";
 import type { Operation } from "../../../gateway/contract.ts";
-import { canonicalContext } from "../encryption-context.ts";
+import { requireCanonical } from "../encryption-context.ts";
 import { dryRunSucceeded, unsupported } from "../errors.ts";
 import { ENCRYPTION_ALGORITHM, keyArnOf, requireState } from "../model.ts";
 import type { KmsParts } from "../parts.ts";
@@ -28,7 +28,7 @@ export const decrypt = (kms: KmsParts): Operation<DecryptRequest, DecryptRespons
   async access(context, input) {
     requireNoRecipient(input.Recipient);
     requireNoModifiers(input.DryRunModifiers);
-    canonicalContext(input.EncryptionContext);
+    requireCanonical(input.EncryptionContext);
     const target = await findSource(kms, context, input.CiphertextBlob, input.KeyId);
     return { checks: [cryptoAccess(kms, context.call, target.named, ACTION, input.EncryptionContext)], target };
   },

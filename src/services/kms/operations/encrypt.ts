@@ -1,5 +1,5 @@
 import type { Operation } from "../../../gateway/contract.ts";
-import { canonicalContext } from "../encryption-context.ts";
+import { requireCanonical } from "../encryption-context.ts";
 import { dryRunSucceeded } from "../errors.ts";
 import { ENCRYPTION_ALGORITHM, keyArnOf, requireState } from "../model.ts";
 import type { KmsParts } from "../parts.ts";
@@ -18,7 +18,7 @@ export const encrypt = (kms: KmsParts): Operation<EncryptRequest, EncryptRespons
       dryRun: input.DryRun,
     }),
   async access(context, input) {
-    canonicalContext(input.EncryptionContext);
+    requireCanonical(input.EncryptionContext);
     const target = await resolveKey(kms, context, input.KeyId, {
       aliases: true,
       crossAccount: true,

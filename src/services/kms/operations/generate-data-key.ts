@@ -1,7 +1,7 @@
 import { validationError } from "../../../base/errors.ts";
 import { randomKeyBytes, wipe } from "../../../crypto/wipe.ts";
 import type { Access, Operation, OperationContext } from "../../../gateway/contract.ts";
-import { canonicalContext } from "../encryption-context.ts";
+import { requireCanonical } from "../encryption-context.ts";
 import { dryRunSucceeded } from "../errors.ts";
 import { keyArnOf, requireState } from "../model.ts";
 import type { KmsParts } from "../parts.ts";
@@ -81,7 +81,7 @@ async function accessTo(
   input: DataKeyInput,
 ): Promise<Access<NamedKey>> {
   dataKeyBytes(input);
-  canonicalContext(input.EncryptionContext);
+  requireCanonical(input.EncryptionContext);
   const target = await resolveKey(kms, context, input.KeyId, {
     aliases: true,
     crossAccount: true,

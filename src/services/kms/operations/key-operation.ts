@@ -44,7 +44,7 @@ export function keyOperation<Input extends { readonly KeyId: string }, Output>(
     describe: (input) => ({ requestParameters: row.describe?.(input) ?? lowerCamel(input) }),
     async access(context, input) {
       const target = await resolveKey(kms, context, input.KeyId, row.forms);
-      return { checks: [keyAccess(kms, context.call, target, action, row.conditions?.(input))], target };
+      return { checks: [keyAccess(kms, context.call, target, action, () => row.conditions?.(input) ?? {})], target };
     },
     check(_context, _input, target) {
       const key = recordOf(target, action);

@@ -1,7 +1,7 @@
 import { wipe } from "../../../crypto/wipe.ts";
 import type { Operation } from "../../../gateway/contract.ts";
 import { auditedKeys } from "../access.ts";
-import { canonicalContext } from "../encryption-context.ts";
+import { requireCanonical } from "../encryption-context.ts";
 import { dryRunSucceeded } from "../errors.ts";
 import { ENCRYPTION_ALGORITHM, keyArnOf, requireState } from "../model.ts";
 import type { KmsParts } from "../parts.ts";
@@ -35,8 +35,8 @@ export const reEncrypt = (kms: KmsParts): Operation<ReEncryptRequest, ReEncryptR
 
   async access(context, input) {
     requireNoModifiers(input.DryRunModifiers);
-    canonicalContext(input.SourceEncryptionContext);
-    canonicalContext(input.DestinationEncryptionContext);
+    requireCanonical(input.SourceEncryptionContext);
+    requireCanonical(input.DestinationEncryptionContext);
     const source = await findSource(kms, context, input.CiphertextBlob, input.SourceKeyId);
     const destination = await resolveKey(kms, context, input.DestinationKeyId, { aliases: true, crossAccount: true });
     const sameKey = { "kms:ReEncryptOnSameKey": String(source.named.arn === destination.arn) };
