@@ -20,6 +20,7 @@ const BATCH_CONNECTIONS = 4;
 const SIGNED_SINGLE = 64;
 const SIGNED_BATCH = 8;
 const STREAM_WAIT_MS = 50;
+const WARM_UP_MS = 3000;
 
 type Encryption = "off" | "on";
 
@@ -56,9 +57,9 @@ export async function benchStreams(target: Target, options: BenchOptions): Promi
 
   // One slice that is not counted: compilers warm up, caches fill, data keys are made.
   for (const stream of streams) {
-    await runSlice(PUT_RECORD_CONNECTIONS, 500, async (worker) => putSingle(connections, stream, worker));
-    await runSlice(BATCH_CONNECTIONS, 1000, async (worker) => putBatch(connections, stream, worker));
-    await runSlice(BATCH_CONNECTIONS, 500, (worker) => getBatch(connections, sign, stream, worker));
+    await runSlice(PUT_RECORD_CONNECTIONS, WARM_UP_MS, async (worker) => putSingle(connections, stream, worker));
+    await runSlice(BATCH_CONNECTIONS, WARM_UP_MS / 2, async (worker) => putBatch(connections, stream, worker));
+    await runSlice(BATCH_CONNECTIONS, WARM_UP_MS / 2, (worker) => getBatch(connections, sign, stream, worker));
   }
   const work: readonly [string, number, (stream: Stream, worker: number) => Promise<number>][] = [
     ["PutRecord", PUT_RECORD_CONNECTIONS, (stream, worker) => putSingle(connections, stream, worker)],
@@ -67,7 +68,8 @@ export async function benchStreams(target: Target, options: BenchOptions): Promi
   ];
   for (let round = 0; round < options.rounds; round++) {
     for (const [operation, workers, step] of work) {
-      for (const stream of streams) {
+      // Every other round the other way round: neither case is always the one that finds the caches cold.
+      for (const stream of round % 2 === 0 ? streams : streams.toReversed()) {
         await measure(`${operation} (encryption ${stream.encryption})`, workers, (worker) => step(stream, worker));
       }
     }

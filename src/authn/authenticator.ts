@@ -94,7 +94,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     verifySignature({ request, path: target.path, query, headers, parameters }, credential, signingKeys);
     if (credential.session?.hasExpired()) throw expiredSession();
     return {
-      principal: { ...credential.principal, accessKeyId: credential.accessKeyId },
+      principal: credential.principal,
       region: parameters.scope.region,
       accessKeyId: credential.accessKeyId,
       carriedIn: parameters.carriedIn,

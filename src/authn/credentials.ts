@@ -6,6 +6,7 @@ export interface Credential {
   /** Opens the secret access key (UTF-8) for one use: the caller overwrites it afterwards. Costs an AEAD, so cache what is derived from it. */
   readonly openSecret: () => Uint8Array;
   readonly active: boolean;
+  /** With its `accessKeyId`. One object as long as the credential is unchanged: what is remembered of a principal hangs on it. */
   readonly principal: Principal;
   /** A value that changes when the secret does: key of the cache of signing keys. */
   readonly version: string;

@@ -54,14 +54,15 @@ export function requestContext(call: CallFacts, options: ContextOptions): Map<st
   return context;
 }
 
-/**
- * The same keys as `requestContext`, made when a policy asks for one: most statements have no conditions. `own` is not
- * called before.
- */
-export function lazyContext(
-  call: CallFacts,
-  options: Omit<ContextOptions, "own"> & { readonly own: () => ContextValues },
-): RequestContext {
+export interface LazyContextOptions extends Omit<ContextOptions, "own"> {
+  /** Not called before a key is asked for. */
+  readonly own: () => ContextValues;
+  /** Told of every key that a policy asks for, lower-cased. */
+  readonly onAsked: (name: string) => void;
+}
+
+/** The same keys as `requestContext`, made when a policy asks for one: most statements have no conditions. */
+export function lazyContext(call: CallFacts, options: LazyContextOptions): RequestContext {
   let own: Map<string, string | readonly string[]> | null = null;
   let all: Map<string, string | readonly string[]> | null = null;
   const ownKeys = (): Map<string, string | readonly string[]> => {
@@ -71,6 +72,7 @@ export function lazyContext(
   };
   return {
     get(name) {
+      options.onAsked(name);
       // Global keys are all of `aws:`; an operation's own may be, too (tags).
       if (!name.startsWith("aws:")) return (own ??= ownKeys()).get(name);
       return (all ??= requestContext(call, { ...options, own: options.own() })).get(name);

@@ -1,4 +1,4 @@
-import { randomFillSync } from "node:crypto";
+import { randomFillSync, randomUUID } from "node:crypto";
 
 /**
  * Where unpredictable bytes come from. Production uses the operating system's generator; a simulation hands in one that
@@ -27,12 +27,5 @@ export function systemRandom(): Random {
     used += length;
     return bytes;
   };
-  return { bytes: take, uuid: () => uuidOf(take(16)) };
-}
-
-/** Formats 16 random bytes as a version-4 UUID. */
-export function uuidOf(bytes: Uint8Array): string {
-  const hex = Buffer.from(bytes.buffer, bytes.byteOffset, 16).toString("hex");
-  const variant = ((Number.parseInt(hex.charAt(16), 16) & 0x3) | 0x8).toString(16);
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+  return { bytes: take, uuid: () => randomUUID() };
 }

@@ -108,7 +108,7 @@ function build(): Command {
     )
     .option("--server-pid <pid>", "process whose CPU time is counted, with --endpoint", count)
     .option("--seconds <n>", "length of each measured slice", count, 2)
-    .option("--rounds <n>", "how often each case is repeated, in alternation", count, 3)
+    .option("--rounds <n>", "how often each case is repeated, in alternation", count, 6)
     .option("--json", "print JSON")
     .action(async (suite: string, options) => (await import("./bench.ts")).bench(suite, options));
 

@@ -8,7 +8,7 @@ import { ServiceError } from "../base/errors.ts";
 import { LruMap } from "../base/lru.ts";
 import { equalInConstantTime } from "../crypto/equal.ts";
 import { wipe } from "../crypto/wipe.ts";
-import type { Call, Principal } from "../gateway/contract.ts";
+import type { Call, Principal, RememberedPermission } from "../gateway/contract.ts";
 import type { DataKeyScope, KeyService } from "./key-service.ts";
 import type { SealingKey, WrappedDataKey } from "./record-block.ts";
 import { XAES_KEY_BYTES, XaesKey } from "./xaes.ts";
@@ -62,6 +62,8 @@ interface Entry<Value> {
   readonly expiresAtMs: number;
   uses: number;
   cancelExpiry: () => void;
+  /** What the principal's last permission to use the key was based on. */
+  readonly permission: RememberedPermission;
 }
 
 /** Whose key it is: the user or role session, whatever credentials it signed with. */
@@ -106,7 +108,7 @@ class KeyCache<Value> {
     const expiresAtMs = startedMs + DATA_KEY_LIFETIME_MS;
     const flight = make()
       .then(
-        (made) => made && this.#insert(id, { ...made, expiresAtMs, uses, cancelExpiry: () => undefined }, generation),
+        (made) => made && this.#insert(id, { ...made, expiresAtMs, uses, cancelExpiry: () => undefined, permission: { given: null } }, generation),
       )
       .finally(() => {
         if (this.#flights.get(id) === flight) this.#flights.delete(id);
@@ -155,11 +157,12 @@ async function shared<Value>(
   id: string,
   uses: number,
   make: () => Promise<{ value: Value; key: XaesKey } | null>,
-  authorize: () => Promise<void>,
+  authorize: (remembered?: RememberedPermission) => Promise<void>,
 ): Promise<Entry<Value> | null> {
   for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
-    const flight = cache.find(id, 0) === null ? cache.flight(id) : undefined;
-    if (flight === undefined && cache.find(id, 0) === null) {
+    const present = cache.find(id, 0);
+    const flight = present === null ? cache.flight(id) : undefined;
+    if (flight === undefined && present === null) {
       const entry = await cache.fetch(id, uses, make);
       if (entry === null || !entry.key.destroyed) return entry;
       continue;
@@ -174,7 +177,7 @@ async function shared<Value>(
         continue;
       }
     }
-    await authorize();
+    await authorize(present?.permission);
     const entry = cache.find(id, uses);
     if (entry !== null) return entry;
   }
@@ -226,7 +229,8 @@ export function createDataKeys(deps: { readonly keyService: KeyService; readonly
   return {
     async forSealing(call, scope, uses) {
       const id = `${principalId(call.principal)}\n${scope.resourceId}\n${scope.keyId}`;
-      const authorize = (): Promise<void> => keyService.authorizeGenerate(call, scope);
+      const authorize = (remembered?: RememberedPermission): Promise<void> =>
+        keyService.authorizeGenerate(call, scope, remembered);
       const entry = await shared(sealing, id, uses, () => generate(call, scope), authorize);
       if (entry === null) throw new Error("KMS made no data key");
       return entry.value;
@@ -242,7 +246,8 @@ export function createDataKeys(deps: { readonly keyService: KeyService; readonly
         if (before !== undefined && before?.destroyed !== true) return before;
         const id = `${principalId(call.principal)}\n${scope.resourceId}\n${sealedUnder}`;
         const keyScope: DataKeyScope = { keyId: dataKey.keyArn, ...scope };
-        const authorize = (): Promise<void> => keyService.authorizeDecrypt(call, dataKey.wrapped, keyScope);
+        const authorize = (remembered?: RememberedPermission): Promise<void> =>
+          keyService.authorizeDecrypt(call, dataKey.wrapped, keyScope, remembered);
         const entry = await shared(opening, id, 0, () => unwrap(call, dataKey, keyScope), authorize);
         const key = entry?.key ?? null;
         known.set(sealedUnder, key);

@@ -1,4 +1,4 @@
-import type { Call } from "../gateway/contract.ts";
+import type { Call, RememberedPermission } from "../gateway/contract.ts";
 
 /** What a data key is asked for: which key seals which resource. */
 export interface DataKeyScope {
@@ -9,11 +9,26 @@ export interface DataKeyScope {
   readonly encryptionContext: Readonly<Record<string, string>>;
 }
 
-/** Port: KMS as seen from the envelope. Every method runs as the call's principal with `kms:ViaService` of the call's service. Backed by the gateway's dispatch. */
+/**
+ * Port: KMS as seen from the envelope. Every method runs as the call's principal with `kms:ViaService` of the call's
+ * service. Backed by the gateway's dispatch.
+ */
 export interface KeyService {
-  generateDataKey(call: Call, scope: DataKeyScope): Promise<{ readonly plaintext: Uint8Array; readonly ciphertext: Uint8Array; readonly keyArn: string }>;
+  generateDataKey(call: Call, scope: DataKeyScope): Promise<GeneratedDataKey>;
   decrypt(call: Call, ciphertext: Uint8Array, scope: DataKeyScope): Promise<Uint8Array>;
   /** Permission and key state only, when the material is already in memory. */
-  authorizeGenerate(call: Call, scope: DataKeyScope): Promise<void>;
-  authorizeDecrypt(call: Call, ciphertext: Uint8Array, scope: DataKeyScope): Promise<void>;
+  authorizeGenerate(call: Call, scope: DataKeyScope, remembered?: RememberedPermission): Promise<void>;
+  authorizeDecrypt(
+    call: Call,
+    ciphertext: Uint8Array,
+    scope: DataKeyScope,
+    remembered?: RememberedPermission,
+  ): Promise<void>;
+}
+
+export interface GeneratedDataKey {
+  /** To be overwritten by whoever asked. */
+  readonly plaintext: Uint8Array;
+  readonly ciphertext: Uint8Array;
+  readonly keyArn: string;
 }

@@ -103,13 +103,22 @@ export function storedContentBytes(block: ParsedBlock, position: number): number
 
 /** The authenticated data of all records of a block; the last 16 bytes (index, arrival) change from record to record. */
 function associatedData(suite: number, dataKey: WrappedDataKey, origin: BlockOrigin): Buffer {
-  const keyArn = Buffer.from(dataKey.keyArn, "utf8");
-  const streamId = Buffer.from(origin.streamId, "latin1");
+  const { keyArn, commitment } = dataKey;
+  const { streamId, shardIndex } = origin;
   if (streamId.length > 255) throw new RangeError("a stream id has at most 255 bytes");
-  const head = Buffer.from([...MAGIC, VERSION, suite, keyArn.length >>> 8, keyArn.length & 0xff]);
-  const place = Buffer.alloc(20);
-  place.writeUInt32BE(origin.shardIndex);
-  return Buffer.concat([head, keyArn, dataKey.commitment, Buffer.of(streamId.length), streamId, place]);
+  const keyArnBytes = Buffer.byteLength(keyArn, "utf8");
+  const aad = Buffer.allocUnsafe(8 + keyArnBytes + COMMITMENT_BYTES + 1 + streamId.length + 20);
+  MAGIC.copy(aad, 0);
+  aad[4] = VERSION;
+  aad[SUITE_AT] = suite;
+  aad.writeUInt16BE(keyArnBytes, 6);
+  let at = 8 + aad.write(keyArn, 8, "utf8");
+  aad.set(commitment, at);
+  at += COMMITMENT_BYTES;
+  aad[at] = streamId.length;
+  at += 1 + aad.write(streamId, at + 1, "latin1");
+  aad.writeUInt32BE(shardIndex, at);
+  return aad;
 }
 
 function bindRecord(aad: Buffer, index: number, arrivalMs: number): void {
@@ -126,20 +135,21 @@ function writeHead(
   lengths: readonly number[],
   arrivalMsOf: (position: number) => number,
 ): number {
-  const keyArn = Buffer.from(dataKey?.keyArn ?? "", "utf8");
-  const wrapped = dataKey?.wrapped ?? Buffer.alloc(0);
+  const keyArnBytes = dataKey === null ? 0 : out.write(dataKey.keyArn, FIXED_BYTES, "utf8");
+  const wrappedBytes = dataKey?.wrapped.length ?? 0;
   MAGIC.copy(out, 0);
   out[4] = VERSION;
   out[SUITE_AT] = suite;
-  out.writeUInt16BE(keyArn.length, KEY_ARN_LENGTH_AT);
-  out.writeUInt16BE(wrapped.length, WRAPPED_LENGTH_AT);
+  out.writeUInt16BE(keyArnBytes, KEY_ARN_LENGTH_AT);
+  out.writeUInt16BE(wrappedBytes, WRAPPED_LENGTH_AT);
   out.writeUInt32BE(lengths.length, COUNT_AT);
   writeUint64(out, firstIndex, FIRST_INDEX_AT);
   if (dataKey === null) out.fill(0, COMMITMENT_AT, FIXED_BYTES);
-  else out.set(dataKey.commitment, COMMITMENT_AT);
-  out.set(keyArn, FIXED_BYTES);
-  out.set(wrapped, FIXED_BYTES + keyArn.length);
-  let at = FIXED_BYTES + keyArn.length + wrapped.length;
+  else {
+    out.set(dataKey.commitment, COMMITMENT_AT);
+    out.set(dataKey.wrapped, FIXED_BYTES + keyArnBytes);
+  }
+  let at = FIXED_BYTES + keyArnBytes + wrappedBytes;
   for (let position = 0; position < lengths.length; position++) {
     out.writeUInt32BE(lengths[position] ?? 0, at);
     writeUint64(out, arrivalMsOf(position), at + 4);

@@ -6,11 +6,18 @@ import type { AuthorizationRequest } from "../authz/types.ts";
 import { ServiceError } from "../base/errors.ts";
 import type { AccessCheck, Call, Service } from "./contract.ts";
 
-/** Throws the service's denial unless every policy that has a say allows the check. */
-export function requireAccess(call: Call, service: Service, check: AccessCheck, policies: PrincipalPolicies): void {
-  const request = authorizationRequest(call, check, policies);
+/**
+ * Throws the service's denial unless every policy that has a say allows the check. Answers whether the same principal would
+ * be allowed the same again as long as no record changes: not when a policy asked for the time, or for where the request
+ * came from.
+ */
+export function requireAccess(call: Call, service: Service, check: AccessCheck, policies: PrincipalPolicies): boolean {
+  let repeatable = true;
+  const request = authorizationRequest(call, check, policies, (name) => {
+    if (name.startsWith("aws:") && !isFixed(name)) repeatable = false;
+  });
   const decision = decide(request);
-  if (decision.allowed) return;
+  if (decision.allowed) return repeatable;
   const query = service.model.protocol === "awsQuery";
   throw new ServiceError(
     service.accessDeniedCode ?? (query ? "AccessDenied" : "AccessDeniedException"),
@@ -19,7 +26,31 @@ export function requireAccess(call: Call, service: Service, check: AccessCheck, 
   );
 }
 
-function authorizationRequest(call: Call, check: AccessCheck, policies: PrincipalPolicies): AuthorizationRequest {
+/** Global condition keys that are the same in all requests of one principal, from one service, for one resource. */
+const FIXED_KEYS: ReadonlySet<string> = new Set([
+  "aws:principalarn",
+  "aws:principalaccount",
+  "aws:principaltype",
+  "aws:principalisawsservice",
+  "aws:userid",
+  "aws:username",
+  "aws:requestedregion",
+  "aws:resourceaccount",
+  "aws:viaawsservice",
+  "aws:calledvia",
+  "aws:calledviafirst",
+  "aws:calledvialast",
+]);
+
+const isFixed = (name: string): boolean =>
+  FIXED_KEYS.has(name) || name.startsWith("aws:principaltag/") || name.startsWith("aws:resourcetag/");
+
+function authorizationRequest(
+  call: Call,
+  check: AccessCheck,
+  policies: PrincipalPolicies,
+  onAsked: (name: string) => void,
+): AuthorizationRequest {
   const { principal } = call;
   return {
     principal: {
@@ -42,6 +73,7 @@ function authorizationRequest(call: Call, check: AccessCheck, policies: Principa
       principalTags: policies.tags,
       resourceAccountId: check.resourceAccountId,
       own: () => check.context ?? {},
+      onAsked,
     }),
   };
 }

@@ -58,7 +58,10 @@ export interface AccessCheck {
   readonly resourcePolicy?: CompiledPolicy | null;
   /** "required": the resource policy itself must allow or delegate (KMS keys, role trust). Default "optional". */
   readonly resourcePolicyMode?: "optional" | "required";
-  /** The operation's own condition keys; the gateway adds the global ones. */
+  /**
+   * The operation's own condition keys; the gateway adds the global ones. Made of the input, of the records read and of the
+   * call's principal, region and service alone: a remembered permission relies on it.
+   */
   readonly context?: ContextValues;
 }
 
@@ -131,5 +134,20 @@ export interface Dispatch {
   /** Runs `service.operation` as `call`'s principal, with `via` set to the calling service. Throws ServiceError as a client would see it. */
   run(call: Call, service: string, operation: string, input: unknown): Promise<unknown>;
   /** Only asks whether it would be allowed now (`access`, the decision, `check`). A refusal is recorded as a refused call. */
-  authorize(call: Call, service: string, operation: string, input: unknown): Promise<void>;
+  authorize(
+    call: Call,
+    service: string,
+    operation: string,
+    input: unknown,
+    remembered?: RememberedPermission,
+  ): Promise<void>;
+}
+
+/**
+ * For somebody who asks the same question again and again (the data key cache, at each put): the same principal, operation
+ * and input. The gateway keeps here what its last yes was based on, and says yes again only while all of that is unchanged.
+ */
+export interface RememberedPermission {
+  /** Null: nothing yet. The gateway's own. */
+  given: object | null;
 }

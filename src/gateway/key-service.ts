@@ -29,8 +29,9 @@ export function dispatchedKeyService(dispatch: Dispatch): KeyService {
       const answer = await dispatch.run(call, "kms", "Decrypt", decryptInput(ciphertext, scope));
       return (answer as { readonly Plaintext: Uint8Array }).Plaintext;
     },
-    authorizeGenerate: (call, scope) => dispatch.authorize(call, "kms", "GenerateDataKey", generateInput(scope)),
-    authorizeDecrypt: (call, ciphertext, scope) =>
-      dispatch.authorize(call, "kms", "Decrypt", decryptInput(ciphertext, scope)),
+    authorizeGenerate: (call, scope, remembered) =>
+      dispatch.authorize(call, "kms", "GenerateDataKey", generateInput(scope), remembered),
+    authorizeDecrypt: (call, ciphertext, scope, remembered) =>
+      dispatch.authorize(call, "kms", "Decrypt", decryptInput(ciphertext, scope), remembered),
   };
 }

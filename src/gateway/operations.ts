@@ -2,10 +2,12 @@ import { buildEvent, type CallError } from "../audit/build-event.ts";
 import type { AuditLog } from "../audit/log.ts";
 import type { PolicySource, PrincipalPolicies } from "../authz/policy-source.ts";
 import { internalFailure, ServiceError } from "../base/errors.ts";
+import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import type { RecordReader } from "../store/caching-reader.ts";
 import type { Expectation, MetadataStore, Write } from "../store/metadata-store.ts";
 import { requireAccess } from "./access.ts";
+import { givenPermission, type GivenPermission, isStillGiven } from "./remembered-permission.ts";
 import type {
   AccessCheck,
   AnyOperation,
@@ -27,6 +29,7 @@ export interface OperationsDeps {
   readonly reader: RecordReader;
   readonly policies: PolicySource;
   readonly auditLog: AuditLog;
+  readonly clock: Clock;
   readonly random: Random;
 }
 
@@ -57,13 +60,26 @@ export function createOperations(deps: OperationsDeps): Operations {
 
   return {
     run,
-    async authorize(call, service, operation, input) {
-      await perform(deps, inner(call, service, operation), () => input, "authorize");
+    async authorize(outer, service, operation, input, remembered) {
+      const given = remembered?.given as GivenPermission | null | undefined;
+      if (given && (await isStillGiven(given, outer, deps))) return;
+      const answer = await perform(deps, inner(outer, service, operation), () => input, "authorize");
+      if (remembered !== undefined) remembered.given = answer;
     },
   };
 }
 
-/** One operation from its input to its output, with its event. What it throws is a ServiceError, already written down. */
+/**
+ * One operation from its input to its output, with its event. When only permission is asked for: what it was given on, null
+ * if it cannot be given again without deciding again. What it throws is a ServiceError, already written down.
+ */
+async function perform(deps: OperationsDeps, call: Call, decode: () => unknown, mode: "handle"): Promise<unknown>;
+async function perform(
+  deps: OperationsDeps,
+  call: Call,
+  decode: () => unknown,
+  mode: "authorize",
+): Promise<GivenPermission | null>;
 async function perform(
   deps: OperationsDeps,
   call: Call,
@@ -82,8 +98,11 @@ async function perform(
     for (let attempt = 0; attempt <= CONFLICT_RETRIES_MAX; attempt++) {
       const tracking = deps.reader.tracking();
       const context: OperationContext = { call, read: tracking.reader };
-      const outcome = await attemptOnce({ context, service, operation, policies, asked }, input, mode);
-      if (outcome === null) return undefined;
+      const { outcome, repeatable } = await attemptOnce({ context, service, operation, policies, asked }, input, mode);
+      if (outcome === null) {
+        const nowMs = deps.clock.monotonicMs();
+        return repeatable ? givenPermission(call, policies, tracking.expectations(), nowMs) : null;
+      }
       if (operation.event === "data" && outcome.writes === undefined) return outcome.output;
       const event = eventOf(deps, call, service, operation, merge(describe(), outcome.audit));
       const writes = [...(outcome.writes ?? []), ...event];
@@ -120,17 +139,18 @@ interface Attempt {
   readonly asked: AccessCheck[];
 }
 
-/** Null: permission was all that was asked for, and it is given. */
+/** No outcome: permission was all that was asked for, and it is given. */
 async function attemptOnce(
   { context, service, operation, policies, asked }: Attempt,
   input: unknown,
   mode: "handle" | "authorize",
-): Promise<Outcome<unknown> | null> {
+): Promise<{ readonly outcome: Outcome<unknown> | null; readonly repeatable: boolean }> {
   const { checks, target } = await operation.access(context, input);
   asked.splice(0, asked.length, ...checks);
-  for (const check of checks) requireAccess(context.call, service, check, policies);
+  let repeatable = true;
+  for (const check of checks) repeatable = requireAccess(context.call, service, check, policies) && repeatable;
   await operation.check?.(context, input, target);
-  return mode === "authorize" ? null : operation.handle(context, input, target);
+  return { outcome: mode === "authorize" ? null : await operation.handle(context, input, target), repeatable };
 }
 
 function serviceOf(deps: OperationsDeps, call: Call): Service {

@@ -75,6 +75,7 @@ export function createApi(deps: ApiDeps): Api {
         }),
     }),
     auditLog,
+    clock,
     random,
   });
   const credentials = createCredentialSource({ reader, secretBox: keyring.secretBox });

@@ -1,4 +1,4 @@
-import { LruMap } from "../base/lru.ts";
+import { RecentMap } from "../base/recent-map.ts";
 import { compareKeys } from "./key-order.ts";
 import type { Expectation, MetadataBytes, MetadataStore, StoreKey } from "./metadata-store.ts";
 import type { Reader, Table } from "./table.ts";
@@ -17,7 +17,7 @@ interface Decoded {
  */
 export class RecordReader implements Reader {
   readonly #store: MetadataStore;
-  readonly #decoded = new LruMap<StoreKey, Decoded>(DECODED_COUNT_MAX);
+  readonly #decoded = new RecentMap<StoreKey, Decoded>(DECODED_COUNT_MAX);
 
   constructor(store: MetadataStore) {
     this.#store = store;

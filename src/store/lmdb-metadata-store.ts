@@ -1,4 +1,4 @@
-import { LruMap } from "../base/lru.ts";
+import { RecentMap } from "../base/recent-map.ts";
 import { type CommitGroup, CommitQueue } from "./commit-queue.ts";
 import { type LmdbDatabase, type LmdbEnvironment, type LmdbOptions, openLmdbEnvironment } from "./lmdb-environment.ts";
 import { checkBatch, checkedKeyBytes, checkRange } from "./metadata-checks.ts";
@@ -47,7 +47,7 @@ class LmdbMetadataStore implements MetadataStore {
    * Values as they are in the file; null: absent. Right because this process alone writes the file, reads of it take no
    * time in which anything else could happen, and a commit forgets what it wrote before it is acknowledged.
    */
-  readonly #recent = new LruMap<StoreKey, { readonly value: MetadataBytes | null }>(RECENT_COUNT_MAX);
+  readonly #recent = new RecentMap<StoreKey, { readonly value: MetadataBytes | null }>(RECENT_COUNT_MAX);
 
   constructor(environment: LmdbEnvironment) {
     this.#environment = environment;

@@ -120,6 +120,7 @@ export function fixedCredentials(
       accountId: "123456789012",
       userId: "AIDAEXAMPLE",
       userName: "ann",
+      accessKeyId: key.accessKeyId,
     },
     version: key.secret.slice(0, 4),
     ...(key.sessionToken === undefined
