@@ -23,6 +23,12 @@ export interface StreamEncryption {
   readonly keyArn: string;
 }
 
+/** From StartStreamEncryption to StopStreamEncryption; open while the stream is encrypted. */
+export interface SealedPeriod {
+  readonly fromMs: number;
+  readonly toMs: number | null;
+}
+
 export interface StreamRecord {
   /** Immutable, and never given again: what records are bound to. */
   readonly streamId: string;
@@ -42,6 +48,8 @@ export interface StreamRecord {
   readonly expiredBeforeMs: number;
   readonly maxRecordKiB: number;
   readonly encryption: StreamEncryption | null;
+  /** Oldest first, as far back as records are kept: in them, a record in clear is not what was put. */
+  readonly sealedPeriods: readonly SealedPeriod[];
   readonly encryptionStartsMs: readonly number[];
   readonly encryptionStopsMs: readonly number[];
   readonly tags: Readonly<Record<string, string>>;
@@ -74,6 +82,50 @@ export const encryptionType = (stream: StreamRecord): EncryptionType => (stream.
 /** Arrival time of the oldest record that may still be returned. */
 export const horizonMs = (stream: StreamRecord, nowMs: number): number =>
   Math.max(stream.expiredBeforeMs, nowMs - stream.retentionHours * HOUR_MS);
+
+/** Puts that were under way when encryption started may still be in clear; AWS speaks of 5 seconds, too. */
+const CLEAR_AFTER_START_MS_MAX = 5_000;
+/** So that they are not later than that: a record in clear that waited longer for its turn is not stored. */
+export const CLEAR_WAIT_MS_MAX = 4_000;
+
+/** Could a record in clear have been put then? The record store is not trusted: it could exchange a sealed record for one in clear. */
+export const mayBeInClear = (stream: StreamRecord, arrivalMs: number): boolean =>
+  stream.sealedPeriods.every(
+    ({ fromMs, toMs }) => arrivalMs <= fromMs + CLEAR_AFTER_START_MS_MAX || (toMs !== null && arrivalMs >= toMs),
+  );
+
+/** No record in clear is given an earlier arrival time than this, lest it be taken for one put by the store. */
+export const clearNotBeforeMs = (stream: StreamRecord): number => stream.sealedPeriods.at(-1)?.toMs ?? 0;
+
+/**
+ * Encryption begins, or goes on under another key. `newestArrivalMs` is that of the stream's newest record: a wall clock
+ * that was set back must not put records that are there already into the period.
+ */
+export function withEncryption(
+  stream: StreamRecord,
+  encryption: StreamEncryption,
+  nowMs: number,
+  newestArrivalMs: number,
+): StreamRecord {
+  const isOpen = stream.sealedPeriods.at(-1)?.toMs === null;
+  const opened = { fromMs: Math.max(nowMs, newestArrivalMs), toMs: null };
+  const sealedPeriods = isOpen ? stream.sealedPeriods : [...keptPeriods(stream, nowMs), opened];
+  return { ...stream, updatedAtMs: nowMs, encryption, sealedPeriods };
+}
+
+export const withoutEncryption = (stream: StreamRecord, nowMs: number): StreamRecord => ({
+  ...stream,
+  updatedAtMs: nowMs,
+  encryption: null,
+  sealedPeriods: keptPeriods(stream, nowMs).map(({ fromMs, toMs }) => ({
+    fromMs,
+    toMs: toMs ?? Math.max(fromMs, nowMs),
+  })),
+});
+
+/** Without those of which no record can be left. */
+const keptPeriods = (stream: StreamRecord, nowMs: number): readonly SealedPeriod[] =>
+  stream.sealedPeriods.filter(({ toMs }) => toMs === null || toMs >= nowMs - RETENTION_HOURS_MAX * HOUR_MS);
 
 /** The instants of the last 24 hours, which a limit per rolling day counts. */
 export const withinDay = (instantsMs: readonly number[], nowMs: number): readonly number[] =>

@@ -7,7 +7,7 @@ import type { Call } from "../../gateway/contract.ts";
 import type { StreamTarget } from "./access.ts";
 import type { Environment } from "./environment.ts";
 import { invalidArgument, withKmsErrors } from "./errors.ts";
-import type { StreamRecord } from "./model.ts";
+import { clearNotBeforeMs, type StreamRecord } from "./model.ts";
 import type { LiveShard } from "./shards.ts";
 import { hashKeyOf } from "./shards.ts";
 
@@ -90,7 +90,7 @@ export async function putRecords(
     const unplaced: ShardBatch[] = [];
     await Promise.all(
       pending.map(async (batch) => {
-        const outcome = await env.writers.append(batch.shard.ref, batch.records, key);
+        const outcome = await env.writers.append(batch.shard.ref, batch.records, key, clearNotBeforeMs(stream));
         if (outcome.kind === "key expired" && attempt < ATTEMPTS_MAX) unplaced.push(batch);
         else batch.positions.forEach((position, order) => (results[position] = putOf(batch.shard, outcome, order)));
       }),

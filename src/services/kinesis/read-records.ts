@@ -8,7 +8,7 @@ import type { StreamTarget } from "./access.ts";
 import type { Environment } from "./environment.ts";
 import { recordsDamaged, withKmsErrors } from "./errors.ts";
 import type { StreamRecord } from "./model.ts";
-import { horizonMs } from "./model.ts";
+import { horizonMs, mayBeInClear } from "./model.ts";
 import { encryptionContextOf } from "./put-records.ts";
 import type { EncryptionType, Record } from "./shapes.generated.ts";
 import type { LiveShard } from "./shards.ts";
@@ -54,6 +54,7 @@ interface BlockRead {
 class ShardReading {
   readonly #env: Environment;
   readonly #shard: LiveShard;
+  readonly #stream: StreamRecord;
   readonly #horizonMs: number;
   readonly #open: Opener;
   readonly #limit: number;
@@ -64,6 +65,7 @@ class ShardReading {
   constructor(env: Environment, call: Call, { stream, target, shard, position, limit }: ReadRequest) {
     this.#env = env;
     this.#shard = shard;
+    this.#stream = stream;
     this.#horizonMs = horizonMs(stream, call.nowMs);
     this.#limit = limit;
     this.position = position;
@@ -109,7 +111,13 @@ class ShardReading {
     const key = dataKey === null ? null : await withKmsErrors(() => this.#open(dataKey));
     // The data key was not made by the key that the block names, or not for this stream.
     if (dataKey !== null && key === null) return this.#damagedBlock(block, begin);
-    const records = openRecords(parsed, key, this.#shard.ref, from, to);
+    const records = openRecords(
+      parsed,
+      key,
+      this.#shard.ref,
+      from,
+      dataKey === null ? this.#endInClear(parsed, from, to) : to,
+    );
     const nextPosition = begin + records.length;
     const result = { records, encryptionType, nextPosition, full: to < parsed.count } as const;
     if (records.length === to - from) return { ...result, damaged: null };
@@ -130,6 +138,13 @@ class ShardReading {
       to++;
     }
     return to;
+  }
+
+  /** Records in clear, dated when the stream was encrypted, were put by nobody but the store. */
+  #endInClear(block: ParsedBlock, from: number, to: number): number {
+    let end = from;
+    while (end < to && mayBeInClear(this.#stream, block.arrivalsMs[end] ?? 0)) end++;
+    return end;
   }
 
   /** Of a block that can not even be divided, all that is known is its frame. */

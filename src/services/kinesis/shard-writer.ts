@@ -7,6 +7,7 @@ import type { Random } from "../../base/random.ts";
 import type { PlainRecord, SealingKey } from "../../envelope/record-block.ts";
 import { clearBlock, contentBytes, sealBlock } from "../../envelope/record-block.ts";
 import type { Block, RecordLog, ShardRef } from "../../store/record-log.ts";
+import { CLEAR_WAIT_MS_MAX } from "./model.ts";
 
 /** A block is read as a whole: large enough to share its head among many records, small enough to read for one. */
 const BLOCK_CONTENT_BYTES_MAX = 1024 * 1024;
@@ -34,6 +35,9 @@ interface Entry {
   /** Null: the stream is not encrypted. */
   readonly key: SealingKey | null;
   readonly bytes: number;
+  /** For records in clear: no earlier arrival time, and no later one than this many milliseconds of waiting allow. */
+  readonly notBeforeMs: number;
+  readonly queuedMs: number;
   readonly resolve: (append: Append) => void;
 }
 
@@ -72,14 +76,14 @@ export class ShardWriters {
     this.#deps = deps;
   }
 
-  /** Puts records (at least one) at the end of a shard, in order. Never rejects. */
-  append(ref: ShardRef, records: readonly PlainRecord[], key: SealingKey | null): Promise<Append> {
+  /** Puts records (at least one) at the end of a shard, in order, dated `notBeforeMs` at the earliest. Never rejects. */
+  append(ref: ShardRef, records: readonly PlainRecord[], key: SealingKey | null, notBeforeMs = 0): Promise<Append> {
     const queue = this.#queue(ref);
     const bytes = records.reduce((total, record) => total + contentBytes(record) + RECORD_OVERHEAD_BYTES, 0);
     const full = queue.bytes > 0 && queue.bytes + bytes > SHARD_QUEUE_BYTES_MAX;
     if (full || this.#bytes + bytes > TOTAL_QUEUE_BYTES_MAX) return Promise.resolve({ kind: "throttled" });
     return new Promise((resolve) => {
-      queue.entries.push({ records, key, bytes, resolve });
+      queue.entries.push({ records, key, bytes, notBeforeMs, queuedMs: this.#deps.clock.monotonicMs(), resolve });
       queue.bytes += bytes;
       this.#bytes += bytes;
       queue.flushing ??= this.#run(queue);
@@ -135,10 +139,16 @@ export class ShardWriters {
     const live: Entry[] = [];
     for (const entry of batch) {
       if (entry.key?.key.destroyed === true) entry.resolve({ kind: "key expired" });
+      else if (entry.key === null && this.#deps.clock.monotonicMs() - entry.queuedMs > CLEAR_WAIT_MS_MAX)
+        entry.resolve({ kind: "throttled" });
       else live.push(entry);
     }
     // Arrival times never fall, whatever the wall clock does: firstIndexAt and retention rely on it.
-    const arrivalMs = Math.max(place.lastArrivalMs, Math.floor(this.#deps.clock.wallMs()));
+    const wallMs = Math.floor(this.#deps.clock.wallMs());
+    const arrivalMs = live.reduce(
+      (latest, { notBeforeMs }) => Math.max(latest, notBeforeMs),
+      Math.max(place.lastArrivalMs, wallMs),
+    );
     const plans = planBlocks(live, place.lastIndex + 1);
     const blocks = plans.map((plan) => this.#block(queue.ref, plan, arrivalMs));
     const appended = await Promise.allSettled(blocks.map((block) => this.#deps.records.append(queue.ref, block)));

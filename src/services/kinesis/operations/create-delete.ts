@@ -81,6 +81,7 @@ export function createStream(env: Environment): Operation<CreateStreamInput, Not
         expiredBeforeMs: 0,
         maxRecordKiB: input.MaxRecordSizeInKiB ?? DEFAULT_MAX_RECORD_KIB,
         encryption: null,
+        sealedPeriods: [],
         encryptionStartsMs: [],
         encryptionStopsMs: [],
         tags: { ...input.Tags },

@@ -5,7 +5,7 @@ import { accessTo, activeStream, describeRequest, streamResource, targetOfInput 
 import type { Environment } from "../environment.ts";
 import { invalidArgument, limitExceeded, withKmsErrors } from "../errors.ts";
 import type { StreamRecord } from "../model.ts";
-import { ENCRYPTION_CHANGES_PER_DAY_MAX, withinDay } from "../model.ts";
+import { ENCRYPTION_CHANGES_PER_DAY_MAX, withEncryption, withinDay, withoutEncryption } from "../model.ts";
 import { streamKey, streams } from "../records.ts";
 import type {
   EncryptionType,
@@ -48,6 +48,14 @@ async function usableKey(env: Environment, call: Call, keyId: string): Promise<K
   return key;
 }
 
+/** Arrival time of the newest record in any shard; 0 for a stream without records. */
+async function newestArrivalMs(env: Environment, stream: StreamRecord): Promise<number> {
+  const { shards } = await env.shardMaps.of(stream);
+  let newestMs = 0;
+  for (const { ref } of shards) newestMs = Math.max(newestMs, (await env.records.last(ref))?.lastArrivalMs ?? 0);
+  return newestMs;
+}
+
 function checkType(type: EncryptionType): void {
   if (type !== "KMS") throw invalidArgument("EncryptionType must be KMS.");
 }
@@ -72,10 +80,9 @@ export function startStreamEncryption(env: Environment): Operation<StartStreamEn
       checkType(input.EncryptionType);
       const encryptionStartsMs = counted(stream.encryptionStartsMs, call.nowMs, "started encryption of");
       const key = await usableKey(env, call, input.KeyId);
+      const encryption = { keyId: input.KeyId, keyArn: key.Arn };
       const changed: StreamRecord = {
-        ...stream,
-        updatedAtMs: Math.floor(call.nowMs),
-        encryption: { keyId: input.KeyId, keyArn: key.Arn },
+        ...withEncryption(stream, encryption, Math.floor(call.nowMs), await newestArrivalMs(env, stream)),
         encryptionStartsMs,
       };
       return { output: {}, writes: [streams.put(streamKey(target), changed)], audit: streamResource(target) };
@@ -92,9 +99,7 @@ export const stopStreamEncryption: Operation<StopStreamEncryptionInput, Nothing,
     const stream = await activeStream(read, target, call.nowMs);
     checkType(input.EncryptionType);
     const changed: StreamRecord = {
-      ...stream,
-      updatedAtMs: Math.floor(call.nowMs),
-      encryption: null,
+      ...withoutEncryption(stream, Math.floor(call.nowMs)),
       encryptionStopsMs: counted(stream.encryptionStopsMs, call.nowMs, "stopped encryption of"),
     };
     return { output: {}, writes: [streams.put(streamKey(target), changed)], audit: streamResource(target) };

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
+import { clearBlock } from "../../../envelope/record-block.ts";
 import { HOUR_MS } from "../model.ts";
 import type { DebugStores, RecordName } from "../debug-record.ts";
 import { exportRecord, overwriteRecord } from "../debug-record.ts";
@@ -287,6 +288,20 @@ describe("a record that was changed in the store", () => {
       expect(text(behind.Records)).toEqual(["behind0"]);
       expect(behind.Records[0]?.SequenceNumber).toBe(last);
     }
+  });
+
+  test("by exchanging its block for one in clear is never returned", async () => {
+    const { StreamDescriptionSummary } = await kinesis.run("DescribeStreamSummary", { StreamName: "orders" });
+    const ref = { streamId: StreamDescriptionSummary.StreamId ?? "", shardIndex: 0 };
+    const [block] = await kinesis.records.read(ref, 1, { blocksMax: 1, bytesMax: 1 });
+    if (block === undefined) throw new Error("no block");
+    kinesis.clock.advance(60_000);
+    const later = kinesis.clock.wallMs();
+    const forged = ["f0", "f1", "f2"].map((partitionKey) => ({ partitionKey, data: Buffer.from("forged") }));
+    const bytes = clearBlock(block.firstIndex, later, forged);
+    await kinesis.records.append(ref, { ...block, lastArrivalMs: later, bytes });
+    const error = await refusal(get(await kinesis.iterator()));
+    expect([error.code, error.status]).toEqual(["InternalFailureException", 500]);
   });
 
   test("in a block that was replaced by another stream's is never returned", async () => {
