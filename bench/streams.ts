@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, createSecretKey, randomBytes } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { Connections, median, runSlice } from "./support/load.ts";
-import { caseResult, type CaseResult, type Measured, number, tableText } from "./support/report.ts";
+import { caseResult, type CaseResult, cpuUsPerRecord, type Measured, number, tableText } from "./support/report.ts";
 import { cpuTimeUs, startProcess, stopProcess, type Target } from "./support/server-process.ts";
 import { type SignedRequest, signJson } from "./support/sign.ts";
 
@@ -83,7 +83,7 @@ export async function benchStreams(target: Target, options: BenchOptions): Promi
     recordBytes: RECORD_BYTES,
     shards: SHARD_COUNT,
     cases,
-    added: addedByEncryption(cases),
+    added: addedByEncryption(measured),
     floors,
   };
 }
@@ -256,12 +256,17 @@ function cipherFloors(): readonly Floor[] {
   ];
 }
 
-function addedByEncryption(cases: readonly CaseResult[]): Readonly<Record<string, number | null>> {
+/** Medians of the difference within each round: the machine's speed changes over minutes, less so within seconds. */
+function addedByEncryption(
+  measured: ReadonlyMap<string, readonly Measured[]>,
+): Readonly<Record<string, number | null>> {
   const added: Record<string, number | null> = {};
   for (const operation of ["PutRecord", "PutRecords", "GetRecords"]) {
-    const off = cases.find(({ name }) => name === `${operation} (encryption off)`)?.serverCpuUsPerRecord;
-    const on = cases.find(({ name }) => name === `${operation} (encryption on)`)?.serverCpuUsPerRecord;
-    if (on !== undefined) added[operation] = off == null || on == null ? null : on - off;
+    const off = measured.get(`${operation} (encryption off)`)?.map(cpuUsPerRecord) ?? [];
+    const on = measured.get(`${operation} (encryption on)`)?.map(cpuUsPerRecord) ?? [];
+    if (on.length === 0) continue;
+    const differences = on.map((value, round) => value - (off[round] ?? Number.NaN));
+    added[operation] = differences.some(Number.isNaN) ? null : median(differences);
   }
   return added;
 }

@@ -15,15 +15,19 @@ export interface Measured {
   readonly cpuUs: number | null;
 }
 
+/** NaN when the server's CPU time could not be read. */
+export const cpuUsPerRecord = ({ slice, cpuUs }: Measured): number =>
+  cpuUs === null ? Number.NaN : cpuUs / Math.max(1, slice.records);
+
 export function caseResult(name: string, rounds: readonly Measured[]): CaseResult {
   const latencies = rounds.flatMap((round) => round.slice.latenciesMs);
-  const cpu = rounds.map((round) => (round.cpuUs === null ? null : round.cpuUs / Math.max(1, round.slice.records)));
+  const cpu = rounds.map(cpuUsPerRecord);
   return {
     name,
     recordsPerSecond: median(rounds.map((round) => (round.slice.records / round.slice.elapsedMs) * 1000)),
     p50Ms: quantile(latencies, 0.5),
     p99Ms: quantile(latencies, 0.99),
-    serverCpuUsPerRecord: cpu.includes(null) ? null : median(cpu as number[]),
+    serverCpuUsPerRecord: cpu.some(Number.isNaN) ? null : median(cpu),
   };
 }
 

@@ -50,16 +50,18 @@ export function signJson(
     (secret, part) => hmac(secret, part),
     `AWS4${credentials.secretAccessKey}`,
   );
-  const signature = hmac(key as Buffer, ["AWS4-HMAC-SHA256", stamp, scope, sha256(canonical)].join("\n")).toString(
-    "hex",
-  );
+  const signature = hmac(key, ["AWS4-HMAC-SHA256", stamp, scope, sha256(canonical)].join("\n")).toString("hex");
   return {
     path: "/",
     body,
     headers: {
       ...headers,
       "content-length": String(body.length),
-      authorization: `AWS4-HMAC-SHA256 Credential=${credentials.accessKeyId}/${scope}, SignedHeaders=${signed.join(";")}, Signature=${signature}`,
+      authorization: [
+        `AWS4-HMAC-SHA256 Credential=${credentials.accessKeyId}/${scope}`,
+        `SignedHeaders=${signed.join(";")}`,
+        `Signature=${signature}`,
+      ].join(", "),
     },
   };
 }

@@ -107,8 +107,8 @@ function build(): Command {
       "measure this server instead of one of our own (takes AWS_* credentials from the environment)",
     )
     .option("--server-pid <pid>", "process whose CPU time is counted, with --endpoint", count)
-    .option("--seconds <n>", "length of each measured slice", count, 2)
-    .option("--rounds <n>", "how often each case is repeated, in alternation", count, 6)
+    .option("--seconds <n>", "length of each measured slice", count, 1)
+    .option("--rounds <n>", "how often each case is repeated, in alternation", count, 11)
     .option("--json", "print JSON")
     .action(async (suite: string, options) => (await import("./bench.ts")).bench(suite, options));
 

@@ -66,6 +66,39 @@ function gated(
   return log;
 }
 
+describe("shards that are written at the same time", () => {
+  test("gather in one wave what arrives during another, and a large batch does not wait for it", async () => {
+    const gate = gated(memoryRecordLog());
+    const writers = writersOn(gate);
+    const other = (shardIndex: number): ShardRef => ({ ...ref, shardIndex });
+    const first = writers.append(ref, [record("first")], null);
+    await Promise.resolve();
+    const later = [1, 2, 1, 2, 0].map((shard, at) => writers.append(other(shard), [record(`r${at}`)], null));
+    const large = writers.append(other(3), [{ partitionKey: "k", data: Buffer.alloc(300_000) }], null);
+    await new Promise((done) => setImmediate(done));
+    expect(gate.appends).toBe(2);
+    gate.open();
+    await Promise.all([first, large, ...later]);
+    // One block for each of the three shards that waited.
+    expect(gate.appends).toBe(5);
+    await writers.drain();
+    expect(await texts(gate)).toEqual(["first", "r4"]);
+  });
+
+  test("are all written, whatever fails in between", async () => {
+    const log = gated(memoryRecordLog());
+    const writers = writersOn(log);
+    log.failing = (block) => block.lastArrivalMs > 0 && block.firstIndex === 2;
+    log.open();
+    const puts = Array.from({ length: 60 }, (_, at) =>
+      writers.append({ ...ref, shardIndex: at % 6 }, [record(`r${at}`)], null),
+    );
+    const outcomes = await Promise.all(puts);
+    expect(outcomes).toHaveLength(60);
+    await writers.drain();
+  });
+});
+
 describe("the writer of a shard", () => {
   test("gives consecutive indices in the order of the calls", async () => {
     const records = memoryRecordLog();

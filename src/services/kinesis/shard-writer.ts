@@ -1,6 +1,7 @@
 /**
- * Gives records of a shard their places and appends them. One append per shard is under way at a time; what arrives
- * meanwhile, from whichever callers, goes together into the next one, so that a busy shard pays for few commits.
+ * Gives records of a shard their places and appends them. The log commits one group of appends at a time, so shards take
+ * turns in waves: what arrives during a wave, from whichever callers and for whichever shards, goes together into the next
+ * one. A busy server pays for few commits, and a record waits for one commit before its own at most.
  */
 import type { Clock } from "../../base/clock.ts";
 import type { Random } from "../../base/random.ts";
@@ -14,6 +15,8 @@ const BLOCK_CONTENT_BYTES_MAX = 1024 * 1024;
 const BLOCK_RECORDS_MAX = 1_000;
 /** Sealed in one go: 2 MiB hold the event loop for about 10 ms. */
 const FLUSH_BYTES_MAX = 2 * 1024 * 1024;
+/** A shard with this much waiting does not wait for the wave to end: sealing it takes as long as a commit does. */
+const EARLY_FLUSH_BYTES = 256 * 1024;
 /** Waiting content, per shard and over all: beyond it, puts are throttled. */
 const SHARD_QUEUE_BYTES_MAX = 16 * 1024 * 1024;
 const TOTAL_QUEUE_BYTES_MAX = 256 * 1024 * 1024;
@@ -61,6 +64,8 @@ interface ShardQueue {
   flushing: Promise<void> | null;
 }
 
+const isIdle = ({ flushing, entries }: ShardQueue): boolean => flushing === null && entries.length === 0;
+
 export interface ShardWriterDeps {
   readonly records: RecordLog;
   readonly clock: Clock;
@@ -70,6 +75,9 @@ export interface ShardWriterDeps {
 export class ShardWriters {
   readonly #deps: ShardWriterDeps;
   readonly #queues = new Map<string, ShardQueue>();
+  /** Shards with entries that wait for the wave to end. */
+  readonly #waiting = new Set<ShardQueue>();
+  #flushesUnderWay = 0;
   #bytes = 0;
 
   constructor(deps: ShardWriterDeps) {
@@ -86,13 +94,39 @@ export class ShardWriters {
       queue.entries.push({ records, key, bytes, notBeforeMs, queuedMs: this.#deps.clock.monotonicMs(), resolve });
       queue.bytes += bytes;
       this.#bytes += bytes;
-      queue.flushing ??= this.#run(queue);
+      this.#startOrWait(queue);
     });
   }
 
   /** Resolves when all that was put before is stored or has failed. */
   async drain(): Promise<void> {
-    for (const queue of this.#queues.values()) await queue.flushing;
+    for (;;) {
+      // Whatever waits, waits for one that is under way.
+      const busy = [...this.#queues.values()].find(({ flushing }) => flushing !== null);
+      if (busy === undefined) return;
+      await busy.flushing;
+    }
+  }
+
+  #startOrWait(queue: ShardQueue): void {
+    if (queue.flushing !== null) return;
+    if (this.#flushesUnderWay > 0 && queue.bytes < EARLY_FLUSH_BYTES) this.#waiting.add(queue);
+    else this.#start(queue);
+  }
+
+  #start(queue: ShardQueue): void {
+    this.#waiting.delete(queue);
+    this.#flushesUnderWay++;
+    queue.flushing = this.#flushBatch(queue).then(() => this.#ended(queue));
+  }
+
+  #ended(queue: ShardQueue): void {
+    queue.flushing = null;
+    this.#flushesUnderWay--;
+    if (queue.entries.length > 0) this.#waiting.add(queue);
+    // The wave is over: all that waits makes the next one.
+    if (this.#flushesUnderWay === 0) for (const waiting of [...this.#waiting]) this.#start(waiting);
+    else if (queue.bytes >= EARLY_FLUSH_BYTES) this.#start(queue);
   }
 
   #queue(ref: ShardRef): ShardQueue {
@@ -101,29 +135,27 @@ export class ShardWriters {
     if (known !== undefined) return known;
     if (this.#queues.size >= WRITER_COUNT_MAX) {
       // Only idle ones: two writers of one shard would give one place twice.
-      for (const [other, queue] of this.#queues) if (queue.flushing === null) this.#queues.delete(other);
+      for (const [other, queue] of this.#queues) if (isIdle(queue)) this.#queues.delete(other);
     }
     const queue: ShardQueue = { ref, entries: [], bytes: 0, place: null, flushing: null };
     this.#queues.set(id, queue);
     return queue;
   }
 
-  async #run(queue: ShardQueue): Promise<void> {
-    while (queue.entries.length > 0) {
-      const batch = this.#takeBatch(queue);
-      try {
-        await this.#flush(queue, batch);
-      } catch {
-        // The log did not say where the shard ends, or sealing failed: nothing of this batch was appended.
-        queue.place = null;
-        for (const entry of batch) entry.resolve({ kind: "placed", firstIndex: 0, arrivalMs: 0, placedCount: 0 });
-      }
-      for (const { bytes } of batch) {
-        queue.bytes -= bytes;
-        this.#bytes -= bytes;
-      }
+  /** Never rejects. */
+  async #flushBatch(queue: ShardQueue): Promise<void> {
+    const batch = this.#takeBatch(queue);
+    try {
+      await this.#flush(queue, batch);
+    } catch {
+      // The log did not say where the shard ends, or sealing failed: nothing of this batch was appended.
+      queue.place = null;
+      for (const entry of batch) entry.resolve({ kind: "placed", firstIndex: 0, arrivalMs: 0, placedCount: 0 });
     }
-    queue.flushing = null;
+    for (const { bytes } of batch) {
+      queue.bytes -= bytes;
+      this.#bytes -= bytes;
+    }
   }
 
   #takeBatch(queue: ShardQueue): readonly Entry[] {
