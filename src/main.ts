@@ -14,6 +14,7 @@ import { passphraseSealProvider } from "./seal/passphrase-provider.ts";
 import type { SealProvider } from "./seal/provider.ts";
 import { openAdminSocket } from "./server/admin-socket.ts";
 import { type Api, createApi } from "./server/api.ts";
+import { readOrReplaceRecord, type StoredRecord } from "./server/debug-record.ts";
 import { type Deployment, openDeployment, readDeployment } from "./server/deployment.ts";
 import type { Log } from "./server/log.ts";
 import { writePrivateFile } from "./server/private-file.ts";
@@ -56,6 +57,12 @@ interface Opened {
   release(): Promise<void>;
 }
 
+const openMetadata = (directory: DataDirectory): Promise<MetadataStore> =>
+  openLmdbMetadataStore(join(directory.storePath, "metadata.mdb"));
+
+const openRecords = (directory: DataDirectory): Promise<RecordLog> =>
+  openLmdbRecordLog(join(directory.storePath, "records.mdb"));
+
 type InitConfig = Pick<ServerConfig, "dataDir" | "region" | "accountId" | "seal">;
 
 /** Opens the stores. Of a data directory that exists, nothing is changed. */
@@ -69,7 +76,7 @@ async function openDataDir(config: InitConfig, clock: Clock, log: Log): Promise<
     await lock.release();
   };
   try {
-    store = await openLmdbMetadataStore(join(directory.storePath, "metadata.mdb"));
+    store = await openMetadata(directory);
     const deployment = await readDeployment(store);
     const sealed = await readSealConfiguration(store);
     requireSame(config, deployment, sealed?.provider.kind ?? null);
@@ -100,7 +107,8 @@ async function openDataDir(config: InitConfig, clock: Clock, log: Log): Promise<
 function requireSame(config: InitConfig, deployment: Deployment | null, sealKind: SealChoice["kind"] | null): void {
   if (deployment !== null && config.accountId !== null && config.accountId !== deployment.accountId) {
     throw new Error(
-      `${config.dataDir} belongs to account ${deployment.accountId}, not ${config.accountId}. Leave --account-id out, or choose another data directory.`,
+      `${config.dataDir} belongs to account ${deployment.accountId}, not ${config.accountId}. ` +
+        "Leave --account-id out, or choose another data directory.",
     );
   }
   if (sealKind !== null && config.seal !== null && config.seal.kind !== sealKind) {
@@ -145,6 +153,26 @@ export async function initialize(config: InitConfig, log: Log, ask: AskPassphras
   }
 }
 
+/**
+ * The stored bytes of one record, after they were replaced if a replacement is given. Needs no key, and no server may run
+ * on the directory meanwhile.
+ */
+export async function storedRecord(record: StoredRecord, replacement: Uint8Array | null): Promise<Uint8Array> {
+  const directory = await openDataDirectory(record.dataDir);
+  const lock = await lockDataDirectory(directory);
+  let store: MetadataStore | null = null;
+  let records: RecordLog | null = null;
+  try {
+    store = await openMetadata(directory);
+    records = await openRecords(directory);
+    return await readOrReplaceRecord(store, records, record, replacement);
+  } finally {
+    await records?.close();
+    await store?.close();
+    await lock.release();
+  }
+}
+
 /** Starts a server on a data directory, making the directory if there is none. Resolves when it answers. */
 export async function startServer(config: ServerConfig, log: Log, ask: AskPassphrase): Promise<RunningServer> {
   const realClock = systemClock();
@@ -159,7 +187,7 @@ export async function startServer(config: ServerConfig, log: Log, ask: AskPassph
   try {
     // Asked before the port is open: who waits for the prompt is not served a sealed server meanwhile.
     const provider = providerOf(opened, opened.sealKind === "passphrase" ? await ask() : null);
-    records = await openLmdbRecordLog(join(opened.directory.storePath, "records.mdb"));
+    records = await openRecords(opened.directory);
     const api = createApi({ ...opened, ...opened.chosen, records, signatureClock: realClock, log });
     if (provider !== null) await unseal(opened, api, provider);
     const listeners = await listen(config, opened, api, realClock, log);

@@ -3,7 +3,10 @@ import type { Principal } from "../gateway/contract.ts";
 /** What a signature is checked against. */
 export interface Credential {
   readonly accessKeyId: string;
-  /** Opens the secret access key (UTF-8) for one use: the caller overwrites it afterwards. Costs an AEAD, so cache what is derived from it. */
+  /**
+   * Opens the secret access key (UTF-8) for one use: the caller overwrites it afterwards. Costs an AEAD, so cache what is
+   * derived from it.
+   */
   readonly openSecret: () => Uint8Array;
   readonly active: boolean;
   /** With its `accessKeyId`. One object as long as the credential is unchanged: what is remembered of a principal hangs on it. */

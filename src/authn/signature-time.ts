@@ -53,9 +53,8 @@ export function refuseOutsideWindow(time: SignatureTime, window: ValidityWindow)
   const lifetimeMs = window.expiresMs ?? clockSkewMs;
   if (time.ms > nowMs + clockSkewMs) {
     const limit = formatSignatureTime(nowMs + clockSkewMs);
-    return invalidSignature(
-      `Signature not yet current: ${time.text} is still later than ${limit} (${formatSignatureTime(nowMs)} + ${inMinutes(clockSkewMs)} min.)`,
-    );
+    const allowed = `${formatSignatureTime(nowMs)} + ${inMinutes(clockSkewMs)} min.`;
+    return invalidSignature(`Signature not yet current: ${time.text} is still later than ${limit} (${allowed})`);
   }
   if (time.ms < nowMs - lifetimeMs) {
     const limit = formatSignatureTime(nowMs - lifetimeMs);

@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { compilePolicy } from "./compile.ts";
 import { decide } from "./decide.ts";
-import type { PolicyDocumentKind } from "./parse.ts";
+import type { PolicyDocumentKind } from "./policy-document-kind.ts";
 import { request, statement, type RawPolicy, type RawRequest, type RawStatement } from "./testing/arbitrary.ts";
 import { referenceDecide, type ReferenceRequest } from "./testing/reference.ts";
 import type { AuthorizationRequest, CompiledPolicy, Decision } from "./types.ts";

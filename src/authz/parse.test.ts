@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { compilePolicy } from "./compile.ts";
-import { parsePolicy, type PolicyDocumentKind } from "./parse.ts";
+import { parsePolicy } from "./parse.ts";
+import type { PolicyDocumentKind } from "./policy-document-kind.ts";
 import { PolicyError } from "./policy-error.ts";
 import { ACCOUNT } from "./testing/requests.ts";
 

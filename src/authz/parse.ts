@@ -3,20 +3,9 @@
  * principals.ts, actions-and-resources.ts and conditions.ts when the policy is compiled.
  */
 import { isList, objectOf, parseStrictJson, textOf, textsOf, type Json, type JsonObject } from "./json.ts";
+import type { PolicyDocumentKind } from "./policy-document-kind.ts";
 import { PolicyError, quoted } from "./policy-error.ts";
 import { parsePrincipals, type PrincipalSet } from "./principals.ts";
-
-/** What a document is attached to decides which elements it must and may not have. */
-export type PolicyDocumentKind =
-  | "identity"
-  | "boundary"
-  | "session"
-  | "service control"
-  | "resource"
-  /** A KMS key policy. */
-  | "key"
-  /** A role's trust policy: its resource is the role itself, so it names none. */
-  | "trust";
 
 export interface PolicyOptions {
   /** How decisions call the policy: an ARN or `inline:NAME`. */

@@ -10,7 +10,10 @@ export interface PrincipalPolicies {
   readonly tags: Readonly<Record<string, string>>;
 }
 
-/** Port: which policies apply to a principal right now. Implemented by services/iam; reads current state at each call, so that an attached deny bites on the next request. */
+/**
+ * Port: which policies apply to a principal right now. Implemented by services/iam; reads current state at each call, so
+ * that an attached deny bites on the next request.
+ */
 export interface PolicySource {
   policiesOf(principal: {
     readonly type: string;

@@ -1,6 +1,6 @@
 import { PARTITION, parseArn } from "../base/arn.ts";
 import { objectOf, textsOf, type Json } from "./json.ts";
-import type { PolicyDocumentKind } from "./parse.ts";
+import type { PolicyDocumentKind } from "./policy-document-kind.ts";
 import { PolicyError, quoted } from "./policy-error.ts";
 import type { AuthorizationPrincipal, AuthorizationRequest, PrincipalMatch } from "./types.ts";
 

@@ -43,7 +43,10 @@ export interface AuthorizationRequest {
   readonly identityPolicies: readonly CompiledPolicy[];
   /** Null: no boundary is set. */
   readonly boundary: CompiledPolicy | null;
-  /** Null: none limit the session. Otherwise at least one of them must allow, so an empty list (a federated user without policies) allows nothing. */
+  /**
+   * Null: none limit the session. Otherwise at least one of them must allow, so an empty list (a federated user without
+   * policies) allows nothing.
+   */
   readonly sessionPolicies: readonly CompiledPolicy[] | null;
   /** Service control policies, a list per level from the root down; each level must allow. Empty: none in force. */
   readonly serviceControlPolicies: readonly (readonly CompiledPolicy[])[];

@@ -56,7 +56,10 @@ export function movableClock(base?: Clock, startWallMs = 1_700_000_000_000): Mov
   const arm = (timer: Timer): void => {
     if (!base) return;
     cancels.get(timer)?.();
-    cancels.set(timer, base.after(timer.dueMs - monotonicMs(), () => fire(timer)));
+    cancels.set(
+      timer,
+      base.after(timer.dueMs - monotonicMs(), () => fire(timer)),
+    );
   };
 
   return {

@@ -34,10 +34,15 @@ export class ServiceError extends Error {
 export const validationError = (message: string): ServiceError => new ServiceError("ValidationException", message);
 
 /** `SerializationException`: the body does not parse, or a value has the wrong type. Never echoes the body. */
-export const serializationError = (message: string): ServiceError => new ServiceError("SerializationException", message);
+export const serializationError = (message: string): ServiceError =>
+  new ServiceError("SerializationException", message);
 
 export const internalFailure = (cause: unknown): ServiceError =>
-  new ServiceError("InternalFailure", "The request processing has failed because of an unknown error, exception or failure.", {
-    status: 500,
-    cause,
-  });
+  new ServiceError(
+    "InternalFailure",
+    "The request processing has failed because of an unknown error, exception or failure.",
+    {
+      status: 500,
+      cause,
+    },
+  );

@@ -36,8 +36,8 @@ export async function askServer(
   });
   payload.fill(0);
   const answer = JSON.parse(text) as Record<string, unknown>;
-  if (status !== 200) throw new CommandError(String(answer["message"] ?? text), 1);
-  return answer;
+  if (status === 200) return answer;
+  throw new CommandError(typeof answer["message"] === "string" ? answer["message"] : text, 1);
 }
 
 /** No server has this directory open. */

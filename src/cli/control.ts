@@ -14,8 +14,9 @@ const EXIT_SEALED = 4;
 export async function status(options: ControlOptions): Promise<void> {
   const dataDir = dataDirectory(options.dataDir);
   const answer = await askServer(dataDir, "GET", "/status");
+  const https = typeof answer["httpsEndpoint"] === "string" ? `  ${answer["httpsEndpoint"]}` : "";
   print(options, answer, [
-    `${String(answer["sealed"]) === "true" ? "sealed" : "serving"}  ${String(answer["endpoint"])}${answer["httpsEndpoint"] ? `  ${String(answer["httpsEndpoint"])}` : ""}`,
+    `${answer["sealed"] === true ? "sealed" : "serving"}  ${String(answer["endpoint"])}${https}`,
     `account ${String(answer["accountId"])}, region ${String(answer["region"])}, pid ${String(answer["pid"])}`,
   ]);
   if (answer["sealed"] === true) process.exitCode = EXIT_SEALED;

@@ -13,7 +13,7 @@ interface DebugRecordOptions {
 
 /** Reads or replaces one record as it lies in the store: sealed, without any key. */
 export async function debugRecord(options: DebugRecordOptions): Promise<void> {
-  const { storedRecord } = await import("../server/debug-record.ts");
+  const { storedRecord } = await import("../main.ts");
   const replacement = options.replace === undefined ? null : readFileSync(options.replace);
   const record = {
     dataDir: dataDirectory(options.dataDir),

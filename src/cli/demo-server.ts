@@ -100,7 +100,8 @@ async function loadSdk() {
     return { kinesis, kms, iam, cloudtrail };
   } catch {
     throw new CommandError(
-      "The demo uses the AWS SDK for JavaScript. Run it in a clone after `npm ci`, or: npm install @aws-sdk/client-kinesis @aws-sdk/client-kms @aws-sdk/client-iam @aws-sdk/client-cloudtrail",
+      "The demo uses the AWS SDK for JavaScript. Run it in a clone after `npm ci`, or: " +
+        "npm install @aws-sdk/client-kinesis @aws-sdk/client-kms @aws-sdk/client-iam @aws-sdk/client-cloudtrail",
       1,
     );
   }

@@ -25,16 +25,16 @@ export function env(options: { readonly dataDir?: string; readonly format: "sh" 
 
 /** The same as a map, for the demo and the benchmarks. */
 export function environmentOf(dataDir: string): Readonly<Record<string, string>> {
-  const endpoint = readJson<EndpointFile>(join(dataDir, "run", "endpoint.json"), () => noServer(dataDir));
+  const endpoint = readJson(join(dataDir, "run", "endpoint.json"), () => noServer(dataDir)) as EndpointFile;
   if (!existsSync(`/proc/${endpoint.pid}`)) throw noServer(dataDir);
-  const credentials = readJson<{ readonly accessKeyId: string; readonly secretAccessKey: string }>(
+  const credentials = readJson(
     join(dataDir, "private", "root-credentials.json"),
     (code) =>
       new CommandError(
         `The root credentials in ${dataDir} cannot be read (${code}). Only the owner of the directory may.`,
         1,
       ),
-  );
+  ) as { readonly accessKeyId: string; readonly secretAccessKey: string };
   return {
     AWS_ENDPOINT_URL: endpoint.endpoint,
     AWS_REGION: endpoint.region,
@@ -45,9 +45,9 @@ export function environmentOf(dataDir: string): Readonly<Record<string, string>>
   };
 }
 
-function readJson<T>(path: string, onError: (code: string) => CommandError): T {
+function readJson(path: string, onError: (code: string) => CommandError): unknown {
   try {
-    return JSON.parse(readFileSync(path, "utf8")) as T;
+    return JSON.parse(readFileSync(path, "utf8"));
   } catch (error) {
     throw onError((error as NodeJS.ErrnoException).code ?? "malformed");
   }

@@ -18,7 +18,8 @@ export async function init(options: InitOptions): Promise<void> {
     `${verb} ${config.dataDir}: account ${result.accountId}, region ${result.region}, sealed by ${result.seal}.\n` +
       `Root credentials: ${config.dataDir}/private/root-credentials.json\n` +
       (result.seal === "file"
-        ? `The root key lies beside the data it protects. Whoever copies the whole directory can read it:\nkeep the key elsewhere (--seal file:PATH) or use a passphrase (--seal passphrase) if that matters.\n`
+        ? "The root key lies beside the data it protects. Whoever copies the whole directory can read it:\n" +
+          "keep the key elsewhere (--seal file:PATH) or use a passphrase (--seal passphrase) if that matters.\n"
         : ""),
   );
 }

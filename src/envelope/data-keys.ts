@@ -108,7 +108,13 @@ class KeyCache<Value> {
     const expiresAtMs = startedMs + DATA_KEY_LIFETIME_MS;
     const flight = make()
       .then(
-        (made) => made && this.#insert(id, { ...made, expiresAtMs, uses, cancelExpiry: () => undefined, permission: { given: null } }, generation),
+        (made) =>
+          made &&
+          this.#insert(
+            id,
+            { ...made, expiresAtMs, uses, cancelExpiry: () => undefined, permission: { given: null } },
+            generation,
+          ),
       )
       .finally(() => {
         if (this.#flights.get(id) === flight) this.#flights.delete(id);

@@ -98,7 +98,10 @@ export interface Outcome<Output> {
 
 export interface OperationContext {
   readonly call: Call;
-  /** Reads of `access`, `check` and `handle` are remembered; if one has changed when the writes are committed, the operation runs again. */
+  /**
+   * Reads of `access`, `check` and `handle` are remembered; if one has changed when the writes are committed, the operation
+   * runs again.
+   */
   readonly read: Reader;
 }
 
@@ -131,7 +134,10 @@ export interface Service {
 
 /** How one service calls another for its caller: authorized, audited and metered like any other call. */
 export interface Dispatch {
-  /** Runs `service.operation` as `call`'s principal, with `via` set to the calling service. Throws ServiceError as a client would see it. */
+  /**
+   * Runs `service.operation` as `call`'s principal, with `via` set to the calling service. Throws ServiceError as a client
+   * would see it.
+   */
   run(call: Call, service: string, operation: string, input: unknown): Promise<unknown>;
   /** Only asks whether it would be allowed now (`access`, the decision, `check`). A refusal is recorded as a refused call. */
   authorize(

@@ -103,7 +103,10 @@ async function perform(
         const nowMs = deps.clock.monotonicMs();
         return repeatable ? givenPermission(call, policies, tracking.expectations(), nowMs) : null;
       }
-      if (operation.event === "data" && outcome.writes === undefined) return outcome.output;
+      if (operation.event === "data" && outcome.writes === undefined) {
+        outcome.committed?.();
+        return outcome.output;
+      }
       const event = eventOf(deps, call, service, operation, merge(describe(), outcome.audit));
       const writes = [...(outcome.writes ?? []), ...event];
       // Without writes nothing was decided that a later change could invalidate: a read needs no expectations.

@@ -35,8 +35,9 @@ export const givenPermission = (
 });
 
 /**
- * Would the decision be the same yes for a call that a service makes within `outer`? Reads everything anew that it was based on, so that a policy that was attached, a key
- * that was disabled or a user that was deleted a moment ago is seen. Only the evaluation itself is saved.
+ * Would the decision be the same yes for a call that a service makes within `outer`? Reads everything anew that it was
+ * based on, so that a policy that was attached, a key that was disabled or a user that was deleted a moment ago is seen.
+ * Only the evaluation itself is saved.
  */
 export async function isStillGiven(
   given: GivenPermission,

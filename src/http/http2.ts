@@ -21,13 +21,6 @@ export interface Http2Options {
   readonly onError: (error: unknown) => void;
 }
 
-export type StreamListener = (
-  stream: ServerHttp2Stream,
-  headers: IncomingHttpHeaders,
-  flags: number,
-  rawHeaders: readonly string[],
-) => void;
-
 /** Serves one session: its own bounds, and its streams. */
 export function http2SessionListener(
   options: Http2Options,

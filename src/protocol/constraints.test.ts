@@ -18,17 +18,20 @@ describe("validation messages recorded from AWS KMS", () => {
     [
       "GenerateRandom",
       { NumberOfBytes: 0 },
-      "1 validation error detected: Value '0' at 'numberOfBytes' failed to satisfy constraint: Member must have value greater than or equal to 1",
+      "1 validation error detected: Value '0' at 'numberOfBytes' failed to satisfy constraint: " +
+        "Member must have value greater than or equal to 1",
     ],
     [
       "GenerateRandom",
       { NumberOfBytes: 1025 },
-      "1 validation error detected: Value '1025' at 'numberOfBytes' failed to satisfy constraint: Member must have value less than or equal to 1024",
+      "1 validation error detected: Value '1025' at 'numberOfBytes' failed to satisfy constraint: " +
+        "Member must have value less than or equal to 1024",
     ],
     [
       "DeriveSharedSecret",
       { KeyId: "k", KeyAgreementAlgorithm: "INVALID", PublicKey: blob(1) },
-      "1 validation error detected: Value 'INVALID' at 'keyAgreementAlgorithm' failed to satisfy constraint: Member must satisfy enum value set: [ECDH]",
+      "1 validation error detected: Value 'INVALID' at 'keyAgreementAlgorithm' failed to satisfy constraint: " +
+        "Member must satisfy enum value set: [ECDH]",
     ],
     [
       "Encrypt",
@@ -38,12 +41,14 @@ describe("validation messages recorded from AWS KMS", () => {
     [
       "CreateKey",
       { Tags: [{ TagKey: "a".repeat(129), TagValue: "v" }] },
-      `1 validation error detected: Value '${"a".repeat(129)}' at 'tags.1.member.tagKey' failed to satisfy constraint: Member must have length less than or equal to 128`,
+      `1 validation error detected: Value '${"a".repeat(129)}' at 'tags.1.member.tagKey' failed to satisfy constraint: ` +
+        "Member must have length less than or equal to 128",
     ],
     [
       "CreateKey",
       { Tags: [{ TagKey: "a", TagValue: "v".repeat(257) }] },
-      `1 validation error detected: Value '${"v".repeat(257)}' at 'tags.1.member.tagValue' failed to satisfy constraint: Member must have length less than or equal to 256`,
+      `1 validation error detected: Value '${"v".repeat(257)}' at 'tags.1.member.tagValue' failed to satisfy constraint: ` +
+        "Member must have length less than or equal to 256",
     ],
   ];
 
@@ -72,7 +77,9 @@ describe("validation messages recorded from AWS KMS", () => {
     "%s with an unknown enum value lists at least the values that were recorded",
     (operation, input, value, at, listed) => {
       const { message } = refusal(`TrentService.${operation}`, input);
-      const head = `1 validation error detected: Value '${value}' at '${at}' failed to satisfy constraint: Member must satisfy enum value set: [`;
+      const head =
+        `1 validation error detected: Value '${value}' at '${at}' failed to satisfy constraint: ` +
+        "Member must satisfy enum value set: [";
       expect(message.startsWith(head)).toBe(true);
       expect(message.endsWith("]")).toBe(true);
       expect(message.slice(head.length, -1).split(", ")).toEqual(expect.arrayContaining(listed.split(", ")));

@@ -31,7 +31,10 @@ export interface RecordLog {
    * the `lastIndex` of one that is stored replaces it (only `waxseal debug record` does).
    */
   append(shard: ShardRef, block: Block): Promise<void>;
-  /** Blocks with `lastIndex >= fromIndex`, in order: at most `blocksMax`, and none after `bytesMax` bytes were reached (but at least one if there is one). */
+  /**
+   * Blocks with `lastIndex >= fromIndex`, in order: at most `blocksMax`, and none after `bytesMax` bytes were reached (but at
+   * least one if there is one).
+   */
   read(
     shard: ShardRef,
     fromIndex: number,

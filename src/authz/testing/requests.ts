@@ -1,6 +1,6 @@
 /** Short ways to write policies and requests in tests. */
 import { compilePolicy } from "../compile.ts";
-import type { PolicyDocumentKind } from "../parse.ts";
+import type { PolicyDocumentKind } from "../policy-document-kind.ts";
 import type { AuthorizationRequest, CompiledPolicy } from "../types.ts";
 
 export const ACCOUNT = "111122223333";

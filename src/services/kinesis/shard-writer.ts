@@ -125,8 +125,9 @@ export class ShardWriters {
     this.#flushesUnderWay--;
     if (queue.entries.length > 0) this.#waiting.add(queue);
     // The wave is over: all that waits makes the next one.
-    if (this.#flushesUnderWay === 0) for (const waiting of [...this.#waiting]) this.#start(waiting);
-    else if (queue.bytes >= EARLY_FLUSH_BYTES) this.#start(queue);
+    const wave = this.#flushesUnderWay === 0 ? Array.from(this.#waiting) : [];
+    for (const waiting of wave) this.#start(waiting);
+    if (wave.length === 0 && this.#waiting.has(queue) && queue.bytes >= EARLY_FLUSH_BYTES) this.#start(queue);
   }
 
   #queue(ref: ShardRef): ShardQueue {

@@ -11,9 +11,6 @@ import type { KmsParts } from "../parts.ts";
 import type { KeyRecord } from "../records.ts";
 import type { NamedKey } from "../resolve.ts";
 
-/** The most that Encrypt takes (PlaintextType of the service model). */
-export const PLAINTEXT_BYTES_MAX = 4096;
-
 /** May the caller use this key for this encryption context? */
 export function cryptoAccess(
   kms: KmsParts,
