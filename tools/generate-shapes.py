@@ -309,6 +309,9 @@ def generate(name):
     chosen = SERVICES[name] or sorted(service["operations"])
     operations = {operation: service["operations"][operation] for operation in sorted(chosen)}
 
+    # The others by name alone: a call of one is refused as not served, not as unknown.
+    named_only = sorted(set(service["operations"]) - set(operations))
+
     roots, errors = [], []
     for operation in operations.values():
         roots += [operation[side]["shape"] for side in ("input", "output") if side in operation]
@@ -334,6 +337,7 @@ def generate(name):
         *[f"  {key}: {literal(value)}," for key, value in head],
         "  operations: {",
         *[operation_row(operation, body) for operation, body in operations.items()],
+        *[f"    {operation}: {fields([('errors', '[]')])}," for operation in named_only],
         "  },",
         "  shapes: {",
         *[table_row(name, shape, shapes[shape]) for shape in kept],

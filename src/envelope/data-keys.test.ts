@@ -37,6 +37,9 @@ class CountingKms implements KeyService {
   refuse: (call: Call) => ServiceError | null = () => null;
   hold: Promise<void> = Promise.resolve();
 
+  isStillAuthorized(): boolean {
+    return false;
+  }
   #check(by: Call): void {
     const refusal = this.refuse(by);
     if (refusal !== null) throw refusal;

@@ -93,6 +93,12 @@ class KeyCache<Value> {
     return entry;
   }
 
+  /** The way of nearly every record: the key is here, and so is a permission that stands. */
+  findAllowed(id: string, uses: number, isAllowed: (remembered: RememberedPermission) => boolean): Entry<Value> | null {
+    const entry = this.find(id, 0);
+    return entry !== null && isAllowed(entry.permission) ? this.find(id, uses) : null;
+  }
+
   flight(id: string): Promise<Entry<Value> | null> | undefined {
     return this.#flights.get(id);
   }
@@ -235,6 +241,8 @@ export function createDataKeys(deps: { readonly keyService: KeyService; readonly
   return {
     async forSealing(call, scope, uses) {
       const id = `${principalId(call.principal)}\n${scope.resourceId}\n${scope.keyId}`;
+      const ready = sealing.findAllowed(id, uses, (remembered) => keyService.isStillAuthorized(call, remembered));
+      if (ready !== null) return ready.value;
       const authorize = (remembered?: RememberedPermission): Promise<void> =>
         keyService.authorizeGenerate(call, scope, remembered);
       const entry = await shared(sealing, id, uses, () => generate(call, scope), authorize);
@@ -251,6 +259,11 @@ export function createDataKeys(deps: { readonly keyService: KeyService; readonly
         const before = known.get(sealedUnder);
         if (before !== undefined && before?.destroyed !== true) return before;
         const id = `${principalId(call.principal)}\n${scope.resourceId}\n${sealedUnder}`;
+        const ready = opening.findAllowed(id, 0, (remembered) => keyService.isStillAuthorized(call, remembered));
+        if (ready !== null) {
+          known.set(sealedUnder, ready.key);
+          return ready.key;
+        }
         const keyScope: DataKeyScope = { keyId: dataKey.keyArn, ...scope };
         const authorize = (remembered?: RememberedPermission): Promise<void> =>
           keyService.authorizeDecrypt(call, dataKey.wrapped, keyScope, remembered);

@@ -18,6 +18,8 @@ export interface KeyService {
   decrypt(call: Call, ciphertext: Uint8Array, scope: DataKeyScope): Promise<Uint8Array>;
   /** Permission and key state only, when the material is already in memory. */
   authorizeGenerate(call: Call, scope: DataKeyScope, remembered?: RememberedPermission): Promise<void>;
+  /** True: the permission that was remembered stands, for certain and without asking. False: ask. */
+  isStillAuthorized(call: Call, remembered: RememberedPermission): boolean;
   authorizeDecrypt(
     call: Call,
     ciphertext: Uint8Array,

@@ -147,6 +147,8 @@ export interface Dispatch {
     input: unknown,
     remembered?: RememberedPermission,
   ): Promise<void>;
+  /** Whether `authorize` would say yes for certain, because nothing at all was written since it did. False: ask it. */
+  isStillAllowed(call: Call, remembered: RememberedPermission): boolean;
 }
 
 /**

@@ -17,6 +17,8 @@ export function dispatchedKeyService(dispatch: Dispatch): KeyService {
     EncryptionContext: scope.encryptionContext,
   });
   const decryptInput = (CiphertextBlob: Uint8Array, scope: DataKeyScope): Readonly<Record<string, unknown>> => ({
+    // Named, so that KMS can tell a key that is gone from bytes that no key made.
+    KeyId: scope.keyId,
     CiphertextBlob,
     EncryptionContext: scope.encryptionContext,
   });
@@ -31,6 +33,7 @@ export function dispatchedKeyService(dispatch: Dispatch): KeyService {
     },
     authorizeGenerate: (call, scope, remembered) =>
       dispatch.authorize(call, "kms", "GenerateDataKey", generateInput(scope), remembered),
+    isStillAuthorized: (call, remembered) => dispatch.isStillAllowed(call, remembered),
     authorizeDecrypt: (call, ciphertext, scope, remembered) =>
       dispatch.authorize(call, "kms", "Decrypt", decryptInput(ciphertext, scope), remembered),
   };

@@ -7,7 +7,7 @@ import type { Random } from "../base/random.ts";
 import type { RecordReader } from "../store/caching-reader.ts";
 import type { Expectation, MetadataStore, Write } from "../store/metadata-store.ts";
 import { requireAccess } from "./access.ts";
-import { givenPermission, type GivenPermission, isStillGiven } from "./remembered-permission.ts";
+import { givenPermission, type GivenPermission, isStillGiven, isUntouched } from "./remembered-permission.ts";
 import type {
   AccessCheck,
   AnyOperation,
@@ -62,9 +62,17 @@ export function createOperations(deps: OperationsDeps): Operations {
     run,
     async authorize(outer, service, operation, input, remembered) {
       const given = remembered?.given as GivenPermission | null | undefined;
-      if (given && (await isStillGiven(given, outer, deps))) return;
+      const generation = deps.store.generation();
+      if (remembered && given && (await isStillGiven(given, outer, deps))) {
+        remembered.given = { ...given, generation };
+        return;
+      }
       const answer = await perform(deps, inner(outer, service, operation), () => input, "authorize");
       if (remembered !== undefined) remembered.given = answer;
+    },
+    isStillAllowed(outer, remembered) {
+      const given = remembered.given as GivenPermission | null;
+      return given !== null && isUntouched(given, outer, deps);
     },
   };
 }
@@ -94,6 +102,7 @@ async function perform(
   try {
     const input = decode();
     describe = () => operation.describe?.(input) ?? {};
+    const generation = deps.store.generation();
     const policies = await deps.policies.policiesOf(call.principal);
     for (let attempt = 0; attempt <= CONFLICT_RETRIES_MAX; attempt++) {
       const tracking = deps.reader.tracking();
@@ -101,7 +110,7 @@ async function perform(
       const { outcome, repeatable } = await attemptOnce({ context, service, operation, policies, asked }, input, mode);
       if (outcome === null) {
         const nowMs = deps.clock.monotonicMs();
-        return repeatable ? givenPermission(call, policies, tracking.expectations(), nowMs) : null;
+        return repeatable ? givenPermission(call, policies, tracking.expectations(), generation, nowMs) : null;
       }
       if (operation.event === "data" && outcome.writes === undefined) {
         outcome.committed?.();

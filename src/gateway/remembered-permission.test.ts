@@ -56,6 +56,8 @@ interface Asking {
   readonly room: GatewayRoom;
   /** What kinesis asks of kms for its caller. */
   ask(changes?: Partial<Call>): Promise<void>;
+  /** Whether the answer is known without asking. */
+  isKnown(changes?: Partial<Call>): boolean;
   /** How often the permission was decided so far. */
   decisions(): number;
 }
@@ -70,6 +72,11 @@ async function asking(statements: readonly Statement[] = [{}], parts: Partial<Us
   const principal = principalOf("ann");
   return {
     room,
+    isKnown: (changes = {}) =>
+      room.operations.isStillAllowed(
+        room.callOf("PutRecord", { service: "kinesis", principal, ...changes }),
+        remembered,
+      ),
     ask: (changes = {}) =>
       room.operations.authorize(
         room.callOf("PutRecord", { service: "kinesis", principal, ...changes }),
@@ -243,5 +250,37 @@ describe("a permission is decided each time when a policy asked for", () => {
     await ask();
     await ask();
     expect(decisions()).toBe(2);
+  });
+});
+
+describe("a permission that is known without asking", () => {
+  test("was given before, and nothing at all was written since", async () => {
+    const { room, ask, isKnown } = await asking();
+    expect(isKnown()).toBe(false);
+    await ask();
+    expect(isKnown()).toBe(true);
+    // Not even what has nothing to do with it: telling the two apart takes reading, and that is asking.
+    await room.write(keys.put(["unrelated"], ENABLED));
+    expect(isKnown()).toBe(false);
+    await ask();
+    expect(isKnown()).toBe(true);
+  });
+
+  test("is of the same principal, region and service, and a second old at most", async () => {
+    const { room, ask, isKnown } = await asking();
+    await ask();
+    expect(isKnown({ principal: principalOf("ann") })).toBe(false);
+    expect(isKnown({ region: "eu-west-1" })).toBe(false);
+    expect(isKnown({ service: "s3" })).toBe(false);
+    room.clock.advance(1_000);
+    expect(isKnown()).toBe(false);
+  });
+
+  test("is never one that was refused after it had been given", async () => {
+    const { room, ask, isKnown } = await asking();
+    await ask();
+    await room.write(keys.put(["k1"], { ...ENABLED, enabled: false }));
+    await refusalOf(ask());
+    expect(isKnown()).toBe(false);
   });
 });

@@ -17,6 +17,8 @@ export interface GivenPermission {
   readonly service: string | undefined;
   readonly policies: PrincipalPolicies;
   readonly reads: readonly Expectation[];
+  /** The store's generation from before the first of the reads; null: the store has none. */
+  readonly generation: number | null;
   readonly untilMs: number;
 }
 
@@ -24,6 +26,7 @@ export const givenPermission = (
   call: Call,
   policies: PrincipalPolicies,
   reads: readonly Expectation[],
+  generation: number | null,
   nowMs: number,
 ): GivenPermission => ({
   principal: call.principal,
@@ -31,6 +34,7 @@ export const givenPermission = (
   service: call.via?.service,
   policies,
   reads,
+  generation,
   untilMs: nowMs + REPEATED_MS_MAX,
 });
 
@@ -44,9 +48,7 @@ export async function isStillGiven(
   outer: Call,
   deps: { readonly store: MetadataStore; readonly policies: PolicySource; readonly clock: Clock },
 ): Promise<boolean> {
-  const sameQuestion =
-    given.principal === outer.principal && given.region === outer.region && given.service === outer.service;
-  if (!sameQuestion || deps.clock.monotonicMs() >= given.untilMs) return false;
+  if (!isSameQuestion(given, outer, deps.clock)) return false;
   if (!samePolicies(given.policies, await deps.policies.policiesOf(outer.principal))) return false;
   for (const { key, value } of given.reads) {
     const now = await deps.store.get(key);
@@ -55,6 +57,20 @@ export async function isStillGiven(
   }
   return true;
 }
+
+/** The same without reading: true only when nothing was written to the store since the yes. */
+export const isUntouched = (
+  given: GivenPermission,
+  outer: Call,
+  deps: { readonly store: MetadataStore; readonly clock: Clock },
+): boolean =>
+  given.generation !== null && given.generation === deps.store.generation() && isSameQuestion(given, outer, deps.clock);
+
+const isSameQuestion = (given: GivenPermission, outer: Call, clock: Clock): boolean =>
+  given.principal === outer.principal &&
+  given.region === outer.region &&
+  given.service === outer.service &&
+  clock.monotonicMs() < given.untilMs;
 
 /** Compiled policies are the same objects as long as their documents are the same. */
 function samePolicies(a: PrincipalPolicies, b: PrincipalPolicies): boolean {

@@ -310,5 +310,6 @@ const bound = (inner: MetadataStore): MetadataStore => ({
   get: (key) => inner.get(key),
   range: (query) => inner.range(query),
   commit: (batch) => inner.commit(batch),
+  generation: () => inner.generation(),
   close: () => inner.close(),
 });

@@ -49,6 +49,8 @@ class LmdbMetadataStore implements MetadataStore {
    */
   readonly #recent = new RecentMap<StoreKey, { readonly value: MetadataBytes | null }>(RECENT_COUNT_MAX);
 
+  #generation = 0;
+
   constructor(environment: LmdbEnvironment) {
     this.#environment = environment;
     this.#entries = environment.database("metadata");
@@ -85,8 +87,13 @@ class LmdbMetadataStore implements MetadataStore {
     try {
       return await this.#queue.push(batch);
     } finally {
+      this.#generation++;
       for (const { key } of batch.writes) this.#recent.delete(key);
     }
+  }
+
+  generation(): number {
+    return this.#generation;
   }
 
   async close(): Promise<void> {

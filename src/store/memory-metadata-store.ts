@@ -21,6 +21,7 @@ class MemoryMetadataStore implements MetadataStore {
   /** In key order. */
   readonly #keys: StoreKey[] = [];
   readonly #values = new Map<StoreKey, MetadataBytes>();
+  #generation = 0;
   #closed = false;
 
   async get(key: StoreKey): Promise<MetadataBytes | null> {
@@ -49,7 +50,12 @@ class MemoryMetadataStore implements MetadataStore {
     checkBatch(batch);
     if (!batch.expect.every((expectation) => this.#holds(expectation))) return "conflict";
     for (const { key, value } of batch.writes) this.#write(key, value);
+    this.#generation++;
     return "committed";
+  }
+
+  generation(): number {
+    return this.#generation;
   }
 
   async close(): Promise<void> {

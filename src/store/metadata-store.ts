@@ -52,5 +52,10 @@ export interface MetadataStore {
     readonly expect: readonly Expectation[];
     readonly writes: readonly Write[];
   }): Promise<"committed" | "conflict">;
+  /**
+   * A number that is another one after every commit that wrote something, from before the commit is acknowledged. While it
+   * is the same, every read gives what it gave before. Null: this store cannot tell, since others write to it too.
+   */
+  generation(): number | null;
   close(): Promise<void>;
 }

@@ -1,12 +1,13 @@
 import {
   GetRecordsCommand,
   GetShardIteratorCommand,
+  IncreaseStreamRetentionPeriodCommand,
   PutRecordCommand,
   PutRecordsCommand,
 } from "@aws-sdk/client-kinesis";
-import { CreateKeyCommand } from "@aws-sdk/client-kms";
+import { CreateKeyCommand, ScheduleKeyDeletionCommand } from "@aws-sdk/client-kms";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Clients, createUser, rootClients, type User } from "../support/clients.ts";
+import { type Clients, createUser, refusal, rootClients, type User } from "../support/clients.ts";
 import { advanceClock, serverForAll } from "../support/server.ts";
 import { createStream, utf8 } from "../support/streams.ts";
 import { eventsNamed } from "../support/trail.ts";
@@ -105,4 +106,25 @@ test("over an hour of steady puts KMS sees at most 13 calls, use does not prolon
   expect(calls).toBeLessThanOrEqual(13);
   expect(calls).toBeGreaterThanOrEqual(10);
   user.destroy();
+});
+
+test("records under a key that was deleted are refused by that name, not called damaged", async () => {
+  const DAY_MS = 24 * 60 * MINUTE_MS;
+  const { KeyMetadata } = await root.kms.send(new CreateKeyCommand({}));
+  const KeyId = KeyMetadata?.KeyId ?? "";
+  await createStream(root.kinesis, "orphaned", { keyId: KeyId });
+  await root.kinesis.send(
+    new IncreaseStreamRetentionPeriodCommand({ StreamName: "orphaned", RetentionPeriodHours: 720 }),
+  );
+  await root.kinesis.send(new PutRecordCommand({ StreamName: "orphaned", PartitionKey: "k", Data: utf8("value") }));
+  await root.kms.send(new ScheduleKeyDeletionCommand({ KeyId, PendingWindowInDays: 7 }));
+  await advanceClock(server(), 7 * DAY_MS + MINUTE_MS);
+  const { ShardIterator } = await root.kinesis.send(
+    new GetShardIteratorCommand({
+      StreamName: "orphaned",
+      ShardId: "shardId-000000000000",
+      ShardIteratorType: "TRIM_HORIZON",
+    }),
+  );
+  expect(await refusal(root.kinesis.send(new GetRecordsCommand({ ShardIterator })))).toBe("KMSNotFoundException");
 });

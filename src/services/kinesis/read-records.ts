@@ -80,7 +80,8 @@ class ShardReading {
       const bytesMax = Math.max(1, ANSWER_BYTES_MAX - this.#bytes);
       const blocks = await this.#env.records.read(this.#shard.ref, this.position, { blocksMax, bytesMax });
       for (const block of blocks) {
-        if (block.lastArrivalMs < this.#horizonMs) {
+        // Arrival times never fall: behind a record that has not expired, none has, whatever the store says.
+        if (block.lastArrivalMs < this.#horizonMs && this.records.length === 0) {
           this.position = block.lastIndex + 1;
           continue;
         }
@@ -100,7 +101,7 @@ class ShardReading {
     const parsed = parseBlock(block.bytes, block.firstIndex, block.lastIndex);
     if (parsed === null) return this.#damagedBlock(block, start);
     let from = start - parsed.firstIndex;
-    while (from < parsed.count && (parsed.arrivalsMs[from] ?? 0) < this.#horizonMs) from++;
+    while (this.records.length === 0 && from < parsed.count && (parsed.arrivalsMs[from] ?? 0) < this.#horizonMs) from++;
     const to = this.#endWithin(parsed, from);
     const begin = parsed.firstIndex + from;
     const { dataKey } = parsed;

@@ -23,6 +23,7 @@ const methodsOf = (store: MetadataStore): MetadataStore => ({
   get: (key) => store.get(key),
   range: (query) => store.range(query),
   commit: (batch) => store.commit(batch),
+  generation: () => store.generation(),
   close: () => store.close(),
 });
 

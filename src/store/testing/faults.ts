@@ -96,6 +96,7 @@ export function faultyMetadataStore(store: MetadataStore, plan: FaultPlan): Meta
     get: (key) => calls.run("get", () => store.get(key)),
     range: (query) => calls.run("range", () => store.range(query)),
     commit: (batch) => calls.run("commit", () => store.commit(batch)),
+    generation: () => store.generation(),
     close: () => calls.settled().then(() => store.close()),
   };
 }

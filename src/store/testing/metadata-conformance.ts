@@ -47,6 +47,20 @@ const ODD_KEYS = [
 
 const reading: readonly Check<MetadataStore>[] = [
   {
+    name: "has another generation after every commit that wrote something, or none at all",
+    async run(store) {
+      if (store.generation() === null) return;
+      const seen = new Set<number | null>([store.generation()]);
+      for (const name of ["a", "b", "a"]) {
+        await write(store, put(name, String(seen.size)));
+        seen.add(store.generation());
+      }
+      await write(store, remove("a"));
+      seen.add(store.generation());
+      expect(seen.size).toBe(5);
+    },
+  },
+  {
     name: "returns what was written, and null for what was not",
     async run(store) {
       expect(await write(store, put("a", "1"), put("b", ""), put("a", "2"))).toBe("committed");

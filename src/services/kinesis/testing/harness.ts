@@ -71,6 +71,14 @@ export class FakeKms implements KeyService, Dispatch {
   ]);
   readonly spec = { KeySpec: "SYMMETRIC_DEFAULT", KeyUsage: "ENCRYPT_DECRYPT" };
 
+  /** Asks every time: who was refused since must not slip through. */
+  isStillAuthorized(): boolean {
+    return false;
+  }
+  isStillAllowed(): boolean {
+    return false;
+  }
+
   /** `who` is a user name; `*` refuses all. */
   refuse(who: string, code: string, message: string): void {
     this.refusals.set(who, new ServiceError(code, message));
