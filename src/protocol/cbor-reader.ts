@@ -4,7 +4,7 @@ import type { ServiceError } from "../base/errors.ts";
 /** Deepest nesting that is read. */
 const DEPTH_MAX = 64;
 /** Most values in one body, containers included; PutRecords of 500 has 4,006. */
-const VALUE_COUNT_MAX = 200_000;
+const VALUE_COUNT_MAX = 50_000;
 
 const INDEFINITE = 31;
 const BREAK = 0xff;

@@ -1,4 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { systemClock } from "../base/clock.ts";
+import { linearArnPattern, wholeStringPattern } from "./constraints.ts";
 import { allProtocols, formRequest, serviceErrorOf, targetRequest } from "./testing/requests.ts";
 
 const protocols = allProtocols();
@@ -153,6 +155,17 @@ describe("what the messages say", () => {
     expect(long.length).toBeLessThan(2300);
   });
 
+  test("of a list or map that is too long, nothing but the length is reported, and 2 KiB of it are shown", () => {
+    const keys = Array.from({ length: 20_000 }, () => "");
+    const list = refusal("Kinesis_20131202.RemoveTagsFromStream", { StreamName: "s", TagKeys: keys }).message;
+    expect(list).toMatch(/^1 validation error detected: Value '\[(, ){1023},\.\.\.' at 'tagKeys' failed to satisfy/);
+    expect(list).toMatch(/: Member must have length less than or equal to 50$/);
+    const tags = Object.fromEntries(Array.from({ length: 20_000 }, (_, index) => [`k${index}`, "v".repeat(300)]));
+    const map = refusal("Kinesis_20131202.AddTagsToStream", { StreamName: "s", Tags: tags }).message;
+    expect(map).toMatch(/^1 validation error detected: Value '\{k0=v{300}, k1=v{300}, .{1000,1500}\.\.\.' at 'tags'/);
+    expect(map.length).toBeLessThan(2300);
+  });
+
   test("lengths count code points", () => {
     const key = (text: string): unknown => ({ StreamName: "s", Data: blob(1), PartitionKey: text });
     const request = targetRequest("Kinesis_20131202.PutRecord", JSON.stringify(key("😀".repeat(256))));
@@ -167,6 +180,67 @@ describe("what the messages say", () => {
     expect(error.status).toBe(400);
     expect(error.message).toContain(
       "at 'userName' failed to satisfy constraint: Member must have length greater than or equal to 1",
+    );
+  });
+});
+
+describe("patterns of ARNs", () => {
+  const PATTERNS = [
+    "arn:aws.*:kinesis:.*:\\d{12}:.*stream/\\S+",
+    "arn:aws.*:kinesis:.*:\\d{12}:stream/\\S+",
+    "^(arn):aws.*:kinesis:.*:\\d{12}:.*stream\\/[a-zA-Z0-9_.-]+\\/consumer\\/[a-zA-Z0-9_.-]+:[0-9]+",
+  ];
+  const STREAM = "arn:aws:kinesis:us-east-1:123456789012:stream/s";
+
+  test("hold and fail for what AWS's hold and fail for", () => {
+    const consumer = `${STREAM}/consumer/c:1700000000`;
+    const values = [
+      STREAM,
+      consumer,
+      STREAM.replace("aws", "aws-us-gov"),
+      `x${STREAM}`,
+      `${STREAM} `,
+      `${consumer}\n`,
+      STREAM.replace("kinesis", "kms"),
+      STREAM.replace("123456789012", "12345678901"),
+      STREAM.replace("/s", "/"),
+      "",
+    ];
+    for (const pattern of PATTERNS) {
+      const linear = wholeStringPattern(linearArnPattern(pattern));
+      const original = wholeStringPattern(pattern);
+      expect(values.map((value) => linear.test(value))).toEqual(values.map((value) => original.test(value)));
+    }
+  });
+
+  test("other patterns are left alone", () => {
+    expect(linearArnPattern("a.*b.*c")).toBe("a.*b.*c");
+  });
+
+  test("cost no more than milliseconds on hostile values, and are shown as AWS has them", () => {
+    const clock = systemClock();
+    const parts = [":kinesis:", "123456789012:", ":123456789012:", "stream/", "a", "/consumer/a:1"];
+    const heads = ["", "arn:aws", "arn:aws:kinesis:", "arn:aws:kinesis::123456789012:", `${STREAM}/consumer/`];
+    const hostile = heads.flatMap((head) => [
+      ...parts.map((part) => `${`${head}${part.repeat(2048)}`.slice(0, 2046)} !`),
+      ...parts.map((part) => `${`${head}${part.repeat(2048)}`.slice(0, 2047)}!`),
+      `${head}${":kinesis:".repeat(100)}${":123456789012:".repeat(50)}${"stream/".repeat(64)} `,
+    ]);
+    for (const pattern of PATTERNS) {
+      const expression = wholeStringPattern(linearArnPattern(pattern));
+      for (const value of hostile) {
+        const costs = [0, 1, 2].map(() => {
+          const startMs = clock.monotonicMs();
+          expression.test(value);
+          return clock.monotonicMs() - startMs;
+        });
+        expect(Math.min(...costs)).toBeLessThan(5);
+      }
+    }
+    const arn = `arn:aws${":kinesis:".repeat(200)}`;
+    expect(refusal("Kinesis_20131202.ListTagsForResource", { ResourceARN: arn }).message).toBe(
+      `1 validation error detected: Value '${arn}' at 'resourceARN' failed to satisfy constraint: ` +
+        `Member must satisfy regular expression pattern: ${PATTERNS[0]}`,
     );
   });
 });

@@ -1,7 +1,7 @@
 import { shapeOf } from "./decoder.ts";
 import type { ListShape, MapShape } from "./decoder.ts";
 import type { ServiceModel, Shape, StructureShape } from "./model.ts";
-import { lowerFirst } from "./violations.ts";
+import { ECHO_LENGTH_MAX, lowerFirst } from "./violations.ts";
 import type { Path, Violations } from "./violations.ts";
 
 /** Adds what is wrong with a decoded value to `found`. */
@@ -62,11 +62,14 @@ function listCheck(model: ServiceModel, shape: ListShape, checkOf: (name: string
   const each = isContainer(element) ? null : scalarRules(element);
   const inner = isContainer(element) ? checkOf(shape.member) : null;
   const secret = shape.sensitive === true || hidesValues(element);
-  const echo = (list: readonly unknown[]): string | null => (secret ? null : `[${list.join(", ")}]`);
+  const echo = (list: readonly unknown[]): string | null =>
+    secret ? null : `[${joinForEcho(list as readonly (string | number | null)[], (item) => String(item ?? ""))}]`;
   return (value, path, found) => {
     const list = value as readonly unknown[];
     if (!path) return;
     for (const rule of own) if (!rule.holds(list)) found.add(path, echo(list), rule.text);
+    // What is too long is refused already: its elements, of any number, are not looked at.
+    if (shape.max !== undefined && list.length > shape.max) return;
     if (each && list.some((item) => item !== null && !each.every((rule) => rule.holds(item)))) {
       found.add(path, echo(list), `Member must satisfy constraint: ${wordAll(each)}`);
     }
@@ -93,8 +96,9 @@ function mapCheck(model: ServiceModel, shape: MapShape, checkOf: (name: string) 
     if (!path) return;
     const keys = Object.keys(map);
     const echo = (): string | null =>
-      secret ? null : `{${keys.map((key) => `${key}=${String(map[key])}`).join(", ")}}`;
+      secret ? null : `{${joinForEcho(keys, (key) => `${cutForEcho(key)}=${String(map[key])}`)}}`;
     for (const rule of own) if (!rule.holds(map)) found.add(path, echo(), rule.text);
+    if (shape.max !== undefined && keys.length > shape.max) return;
     if (!keys.every((key) => keyRules.every((rule) => rule.holds(key)))) {
       found.add(path, echo(), `Map keys must satisfy constraint: ${wordAll(keyRules)}`);
     }
@@ -113,6 +117,19 @@ function mapCheck(model: ServiceModel, shape: MapShape, checkOf: (name: string) 
       else inner?.(item, at, found);
     }
   };
+}
+
+/** One character more than a message shows, so that it is seen to be cut. */
+const cutForEcho = (text: string): string => text.slice(0, ECHO_LENGTH_MAX + 1);
+
+/** As many elements as a message can show. */
+function joinForEcho<Item>(items: readonly Item[], textOf: (item: Item) => string): string {
+  let joined = "";
+  for (const [index, item] of items.entries()) {
+    if (joined.length > ECHO_LENGTH_MAX) break;
+    joined += `${index === 0 ? "" : ", "}${cutForEcho(textOf(item))}`;
+  }
+  return joined;
 }
 
 /** Longest map key that a path echoes. */
@@ -162,7 +179,7 @@ function enumRule(values: readonly string[]): Rule {
  * anyway, and what a pattern may cost grows with the length.
  */
 function patternRule(pattern: string, lengthMax: number | undefined): Rule {
-  const expression = wholeStringPattern(pattern);
+  const expression = wholeStringPattern(linearArnPattern(pattern));
   return {
     text: `Member must satisfy regular expression pattern: ${pattern}`,
     holds: (value) => {
@@ -170,6 +187,16 @@ function patternRule(pattern: string, lengthMax: number | undefined): Rule {
       return (lengthMax !== undefined && exceeds(text, lengthMax)) || expression.test(text);
     },
   };
+}
+
+const ARN_PATTERN = /^\^?\(?arn\)?:aws/;
+
+/**
+ * AWS's patterns of ARNs have `.*` for each part, which may take in the colons: trying every division of a hostile value
+ * costs polynomial time. Here a part ends at its colon, and white space, which no ARN has, is looked for once at the start.
+ */
+export function linearArnPattern(pattern: string): string {
+  return ARN_PATTERN.test(pattern) ? `(?=\\S*$)${pattern.replaceAll(".*", "[^:]*")}` : pattern;
 }
 
 /** Java's classes such as `\p{L}` need the `u` flag; some patterns escape characters that it does not allow to be escaped. */

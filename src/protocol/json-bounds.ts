@@ -1,10 +1,15 @@
 /** Deepest nesting of a JSON body. What is nested deeper than a service's shapes is dropped anyway. */
 export const JSON_DEPTH_MAX = 1024;
-/** Most objects and arrays in a JSON body; PutRecords, the largest request, has 502. */
-export const JSON_CONTAINERS_MAX = 100_000;
+/**
+ * Most marks of structure in a JSON body: opening brackets, commas and colons outside of strings. One of them stands
+ * before every value but the outermost. PutRecords of 500 records, the largest request, has some 2,500.
+ */
+export const JSON_MARKS_MAX = 50_000;
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
+const COMMA = 0x2c;
+const COLON = 0x3a;
 const OPEN_BRACKET = 0x5b;
 const CLOSE_BRACKET = 0x5d;
 const OPEN_BRACE = 0x7b;
@@ -12,14 +17,19 @@ const CLOSE_BRACE = 0x7d;
 
 /**
  * Whether a body keeps within the two limits above. JSON.parse has none: ten megabytes of `[` would cost it close to a
- * gigabyte. Bodies with few brackets, inside of strings or out, need no exact look, and counting those is a native search.
+ * gigabyte, and what is made of a million small values costs seconds. Bodies with few marks, inside of strings or out, need
+ * no exact look, and counting those is a native search: Base64, the bulk of large bodies, holds none.
  */
 export function jsonWithinBounds(body: Uint8Array): boolean {
   const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-  let left = JSON_DEPTH_MAX;
-  left -= countUpTo(bytes, OPEN_BRACE, left);
-  left -= countUpTo(bytes, OPEN_BRACKET, left);
-  return left > 0 || exactlyWithinBounds(bytes);
+  let bracketsLeft = JSON_DEPTH_MAX;
+  bracketsLeft -= countUpTo(bytes, OPEN_BRACE, bracketsLeft);
+  bracketsLeft -= countUpTo(bytes, OPEN_BRACKET, bracketsLeft);
+  if (bracketsLeft === 0) return exactlyWithinBounds(bytes);
+  let marksLeft = JSON_MARKS_MAX - JSON_DEPTH_MAX;
+  marksLeft -= countUpTo(bytes, COMMA, marksLeft);
+  marksLeft -= countUpTo(bytes, COLON, marksLeft);
+  return marksLeft > 0 || exactlyWithinBounds(bytes);
 }
 
 function countUpTo(bytes: Buffer, byte: number, countMax: number): number {
@@ -30,15 +40,18 @@ function countUpTo(bytes: Buffer, byte: number, countMax: number): number {
 
 function exactlyWithinBounds(bytes: Buffer): boolean {
   let depth = 0;
-  let containers = 0;
+  let marks = 0;
   for (let at = 0; at < bytes.length; at += 1) {
     const byte = bytes[at];
     if (byte === QUOTE) {
       at = endOfString(bytes, at + 1);
     } else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
       depth += 1;
-      containers += 1;
-      if (depth > JSON_DEPTH_MAX || containers > JSON_CONTAINERS_MAX) return false;
+      marks += 1;
+      if (depth > JSON_DEPTH_MAX || marks > JSON_MARKS_MAX) return false;
+    } else if (byte === COMMA || byte === COLON) {
+      marks += 1;
+      if (marks > JSON_MARKS_MAX) return false;
     } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) {
       depth -= 1;
     }

@@ -47,7 +47,8 @@ const isObject = (value: unknown): value is WireObject => typeof value === "obje
 /** Values as JSON.parse returns them. Wording as AWS's JSON services have it. */
 export const jsonFormat: WireFormat = {
   string(value) {
-    if (typeof value !== "string") throw scalarError(value, "a String");
+    // Half of a surrogate pair, which `\ud800` spells, has no UTF-8 form: stored or signed, it would become another text.
+    if (typeof value !== "string" || !value.isWellFormed()) throw scalarError(value, "a String");
     return value;
   },
   boolean(value) {
@@ -77,6 +78,7 @@ export const jsonFormat: WireFormat = {
   },
   map(value) {
     if (!isObject(value)) throw containerError(value, "Expected map or null");
+    for (const key of Object.keys(value)) if (!key.isWellFormed()) throw scalarError(key, "a String");
     return value;
   },
   structure(value) {

@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ServiceError, serializationError } from "../base/errors.ts";
-import { JSON_CONTAINERS_MAX, JSON_DEPTH_MAX, jsonWithinBounds } from "./json-bounds.ts";
+import { JSON_DEPTH_MAX, JSON_MARKS_MAX, jsonWithinBounds } from "./json-bounds.ts";
 import {
   CLEAN_OUTCOMES,
   allProtocols,
@@ -119,10 +119,51 @@ describe("limits on the body's structure", () => {
     expect(refusal("TrentService.DescribeKey", "[".repeat(1_000_000)).code).toBe("SerializationException");
   });
 
-  test("so is the number of objects and arrays", () => {
-    const wide = (count: number): Buffer => Buffer.from(`[${"{},".repeat(count)}0]`);
-    expect(jsonWithinBounds(wide(JSON_CONTAINERS_MAX - 1))).toBe(true);
-    expect(jsonWithinBounds(wide(JSON_CONTAINERS_MAX))).toBe(false);
+  test.each([
+    ["elements", "0,", 1],
+    ["members", '"a":0,', 2],
+    ["objects", "{},", 2],
+    ["arrays in arrays", "[[[]]],", 4],
+  ])("so is the number of %s, flat or not", (_, text, marks) => {
+    const open = text.startsWith('"') ? "{" : "[";
+    const wide = (count: number): Buffer => Buffer.from(`${open}${text.repeat(count)}`);
+    const most = Math.floor((JSON_MARKS_MAX - 1) / marks);
+    expect(jsonWithinBounds(wide(most))).toBe(true);
+    expect(jsonWithinBounds(wide(most + 1))).toBe(false);
+  });
+
+  test("a body of too many values is refused before it is parsed; inside of strings commas and colons do not count", () => {
+    const tags = `{"Tags":[${'{"a":1},'.repeat(500_000)}{}]}`;
+    expect(refusal("TrentService.CreateKey", tags).code).toBe("SerializationException");
+    expect(jsonWithinBounds(Buffer.from(JSON.stringify({ a: ",:".repeat(200_000), b: [1] })))).toBe(true);
+  });
+
+  test("the largest batch of records is far from the limits", () => {
+    const records = Array.from({ length: 500 }, () => ({ Data: "aGk=", PartitionKey: "p", ExplicitHashKey: "1" }));
+    const input = decode("Kinesis_20131202.PutRecords", JSON.stringify({ StreamName: "s", Records: records }));
+    expect(input["Records"]).toHaveLength(500);
+  });
+});
+
+describe("half of a surrogate pair", () => {
+  test.each([
+    ["TrentService.DescribeKey", '{"KeyId":"\\ud800"}'],
+    ["TrentService.CreateKey", '{"Tags":[{"TagKey":"a","TagValue":"\\udc00\\ud800"}]}'],
+    ["TrentService.Encrypt", '{"KeyId":"k","Plaintext":"aGk=","EncryptionContext":{"\\ud800":"v"}}'],
+    ["TrentService.Encrypt", '{"KeyId":"k","Plaintext":"aGk=","EncryptionContext":{"k":"\\udfff"}}'],
+    ["TrentService.DescribeKey", '{"KeyId":"k","GrantTokens":["\\ud83d"]}'],
+    ["Kinesis_20131202.PutRecord", '{"StreamName":"s","Data":"aGk=","PartitionKey":"\\ud800"}'],
+  ])("is refused by %s in %s", (target, body) => {
+    const error = refusal(target, body);
+    expect([error.code, error.message]).toEqual([
+      "SerializationException",
+      "STRING_VALUE can not be converted to a String",
+    ]);
+  });
+
+  test("a whole pair arrives", () => {
+    const body = '{"StreamName":"s","Data":"aGk=","PartitionKey":"\\ud83d\\ude00"}';
+    expect(decode("Kinesis_20131202.PutRecord", body)["PartitionKey"]).toBe("😀");
   });
 });
 

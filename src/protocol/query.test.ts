@@ -138,6 +138,17 @@ describe("forms", () => {
     );
   });
 
+  test("a long value of one parameter is cut and not decoded", () => {
+    expect(formParameter(`Action=${"%41".repeat(85)}&B=1`, "Action")).toBe("A".repeat(85));
+    const long = formParameter(`Action=${"%41".repeat(86)}&B=1`, "Action");
+    expect(long).toBe("%41".repeat(86).slice(0, 256));
+    expect(formParameter(`Action=${"%".repeat(1_000_000)}`, "Action")).toBe("%".repeat(256));
+  });
+
+  test("pluses are spaces, however many", () => {
+    expect(readForm(`a=${"+".repeat(1_000_000)}`)["a"]).toBe(" ".repeat(1_000_000));
+  });
+
   test("names cannot reach a prototype", () => {
     const form = readForm("__proto__.polluted=1&constructor.prototype.polluted=1");
     expect(({} as Record<string, unknown>)["polluted"]).toBeUndefined();

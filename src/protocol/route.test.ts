@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { ServiceError } from "../base/errors.ts";
 import { model as kms } from "../services/kms/shapes.generated.ts";
 import type { ServiceModel } from "./model.ts";
-import { createProtocols } from "./route.ts";
+import { createProtocols, FORM_BYTES_MAX } from "./route.ts";
 import {
   allProtocols,
   formRequest,
@@ -104,6 +104,25 @@ describe("requests that do not", () => {
   ])("form %s", (form, code, message) => {
     const error = refused(formRequest(form));
     expect([error.code, error.status, error.message]).toEqual([code, 400, message]);
+  });
+
+  test.each([
+    ["an action", (long: string) => `Action=${long}&Version=2010-05-08`],
+    ["a version", (long: string) => `Action=GetUser&Version=${long}`],
+  ])("%s of more than 256 bytes names no operation and is not decoded", (_, form) => {
+    for (const long of ["+".repeat(1_000_000), "%".repeat(257), "%41".repeat(300_000)]) {
+      const error = refused(formRequest(form(long)));
+      expect([error.code, error.status]).toEqual(["InvalidAction", 400]);
+      expect(error.message.length).toBeLessThan(300);
+    }
+  });
+
+  test("a form of more than 1 MiB is refused, whatever it names", () => {
+    const form = (sizeBytes: number): string => "Action=GetUser&Version=2010-05-08&x=".padEnd(sizeBytes, "+");
+    expect(routed(formRequest(form(FORM_BYTES_MAX)))).toBe("iam.GetUser");
+    const error = refused(formRequest(form(FORM_BYTES_MAX + 1)));
+    expect([error.code, error.status]).toEqual(["RequestEntityTooLargeException", 413]);
+    expect(error.message).toBe("The request body is longer than 1048576 bytes, the most that a form may have.");
   });
 
   test("a wrong method or content type is refused as AWS refuses it", () => {

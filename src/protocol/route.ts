@@ -9,6 +9,8 @@ import { encodeQueryError, queryCodec } from "./query.ts";
 import type { Codec, Route, WireRequest } from "./wire.ts";
 
 const FORM_CONTENT_TYPE = "application/x-www-form-urlencoded";
+/** Largest body of the query protocol: its largest parameters, policy documents, take some hundred KiB when escaped. */
+export const FORM_BYTES_MAX: number = 1024 * 1024;
 
 /** Renders errors of requests that named no operation. */
 export type ErrorCodec = Pick<Codec, "encodeError">;
@@ -20,7 +22,8 @@ export interface Protocols {
    * unauthenticated callers; doing so would let anybody have large bodies parsed.
    *
    * Throws ServiceError under AWS's names: UnknownOperationException (JSON), InvalidAction and MissingAction (query),
-   * AccessDeniedException and MissingAuthenticationToken for requests that name nothing at all.
+   * AccessDeniedException and MissingAuthenticationToken for requests that name nothing at all. A form of more than
+   * FORM_BYTES_MAX is RequestEntityTooLargeException.
    */
   route(request: WireRequest): Route;
   /** For errors before there is a route: in the format that the request's content type speaks, else XML. */
@@ -57,7 +60,7 @@ export function createProtocols(models: readonly ServiceModel[]): Protocols {
     return { model: service.model, operation, codec: bodyCodec(service, operation, cbor) };
   };
 
-  const routeByAction = (request: WireRequest, form: string, queryString: string | null): Route => {
+  const routeByAction = (request: WireRequest, form: string | Buffer, queryString: string | null): Route => {
     const action = formParameter(form, "Action");
     const version = formParameter(form, "Version");
     if (action === null || action === "") throw missingAction();
@@ -79,11 +82,8 @@ export function createProtocols(models: readonly ServiceModel[]): Protocols {
       const query = queryStringOf(request.target);
       if (request.method === "POST" && contentType === FORM_CONTENT_TYPE) {
         const { body } = request;
-        return routeByAction(
-          request,
-          Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8"),
-          null,
-        );
+        if (body.byteLength > FORM_BYTES_MAX) throw formTooLarge();
+        return routeByAction(request, Buffer.from(body.buffer, body.byteOffset, body.byteLength), null);
       }
       if (request.method === "GET" && formParameter(query, "Action") !== null)
         return routeByAction(request, query, query);
@@ -144,6 +144,13 @@ function scopeService(request: WireRequest): string | null {
 
 /** AWS gives no message here. */
 const unknownOperation = (): ServiceError => new ServiceError("UnknownOperationException", "");
+
+const formTooLarge = (): ServiceError =>
+  new ServiceError(
+    "RequestEntityTooLargeException",
+    `The request body is longer than ${FORM_BYTES_MAX} bytes, the most that a form may have.`,
+    { status: 413 },
+  );
 
 const missingAction = (): ServiceError =>
   new ServiceError("MissingAction", "The request is missing an action or a required parameter.");

@@ -3,7 +3,7 @@ import { ServiceError } from "../base/errors.ts";
 /** AWS reports no more than this many violations of one request. */
 const VIOLATION_COUNT_MAX = 10;
 /** Longest value that a message echoes. */
-const ECHO_LENGTH_MAX = 2048;
+export const ECHO_LENGTH_MAX = 2048;
 
 /** Where a value stands, from the inside out. Turned into text only when it is needed. */
 export interface Path {
