@@ -8,8 +8,10 @@ export interface Connection {
   readonly tls: { readonly version: string; readonly cipherSuite: string } | undefined;
   /** Bytes of request bodies that are held for it. */
   bodyBytes: number;
-  /** Requests whose handler runs. */
+  /** Requests that have not been answered to the last byte. */
   requestCount: number;
+  /** Bytes of answers that are not flushed yet. */
+  answerBytes: number;
 }
 
 /** An IPv4 client of a dual-stack listener shows as `::ffff:192.0.2.1`. */
@@ -26,5 +28,6 @@ export function connectionOf(socket: Socket): Connection {
         : undefined,
     bodyBytes: 0,
     requestCount: 0,
+    answerBytes: 0,
   };
 }

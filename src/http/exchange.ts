@@ -1,7 +1,7 @@
 import type { WireRequest, WireResponse } from "../protocol/wire.ts";
 import { badRequest, bodyTooLarge, healthAnswer, internalError, overloaded, tooManyHeaders } from "./answers.ts";
 import type { Connection } from "./connections.ts";
-import type { HttpLimits } from "./limits.ts";
+import { SHORT_ANSWER_BYTES_MAX, type HttpLimits } from "./limits.ts";
 
 /** What is asked of the server without credentials. */
 const HEALTH_PATH = "/-/health";
@@ -22,55 +22,45 @@ export interface ExchangeOptions {
   readonly limits: HttpLimits;
 }
 
-/** Holds the body of one request as it arrives, within the bounds. */
-export interface BodyIntake {
+/**
+ * What the server holds for one request: its place among the requests, its body as it arrives, and its answer until that
+ * is flushed.
+ */
+export interface Intake {
   /** Null when the chunk was taken, else the answer that ends the request. */
   take(chunk: Uint8Array): WireResponse | null;
-  /** All of it, and the request's answer. Never rejects. */
+  /** The body is whole: has the request answered. To be called once. Never rejects. */
   complete(): Promise<WireResponse>;
-  /** The client went away, or the request was refused: gives the memory back. Does no harm after `complete`. */
-  abandon(): void;
+  /**
+   * The answer is flushed, or the client went away: gives back all that is held, once a handler that still runs has
+   * ended. Does no harm when repeated.
+   */
+  release(): void;
 }
 
 /** What both versions of HTTP do with a request: refuse early, gather its body within bounds, have it answered. */
 export interface Exchange {
   /** An answer that needs no body, or null when the body shall be gathered. */
   answerAtOnce(connection: Connection, head: RequestHead): WireResponse | null;
-  intake(connection: Connection, head: RequestHead): BodyIntake;
-  /** Resolves when no handler runs. */
+  /** Counts the request until its `release`, which has to come. */
+  intake(connection: Connection, head: RequestHead): Intake;
+  /** Resolves when no handler runs and every answer is flushed or given up. */
   idle(): Promise<void>;
+}
+
+/** What all connections hold together. */
+interface Totals {
+  runningCount: number;
+  bodyBytes: number;
+  answerBytes: number;
+  idleWaiters: (() => void)[];
 }
 
 const NO_BODY = new Uint8Array(0);
 
 export function createExchange(options: ExchangeOptions): Exchange {
   const { limits } = options;
-  let runningCount = 0;
-  let bodyBytes = 0;
-  let idleWaiters: (() => void)[] = [];
-
-  const isOverloaded = (connection: Connection): boolean =>
-    runningCount >= limits.requestCountMax || connection.requestCount >= limits.connectionRequestCountMax;
-
-  const run = async (connection: Connection, request: WireRequest): Promise<WireResponse> => {
-    if (isOverloaded(connection)) return overloaded();
-    runningCount += 1;
-    connection.requestCount += 1;
-    try {
-      return await options.handle(request);
-    } catch (error) {
-      options.onError(error);
-      return internalError();
-    } finally {
-      connection.requestCount -= 1;
-      runningCount -= 1;
-      if (runningCount === 0) {
-        for (const wake of idleWaiters) wake();
-        idleWaiters = [];
-      }
-    }
-  };
-
+  const totals: Totals = { runningCount: 0, bodyBytes: 0, answerBytes: 0, idleWaiters: [] };
   return {
     answerAtOnce(connection, head) {
       if (head.headers.length > limits.headerCountMax) return tooManyHeaders(limits.headerCountMax);
@@ -79,58 +69,136 @@ export function createExchange(options: ExchangeOptions): Exchange {
       if (isHealth && (head.method === "GET" || head.method === "HEAD")) return healthAnswer(options.health());
       if (head.contentLength !== null && head.contentLength > limits.bodyBytesMax)
         return bodyTooLarge(limits.bodyBytesMax);
-      return isOverloaded(connection) ? overloaded() : null;
+      const isOverloaded =
+        connection.requestCount >= limits.connectionRequestCountMax ||
+        connection.answerBytes >= limits.connectionAnswerBytesMax ||
+        isFull(totals, limits);
+      return isOverloaded ? overloaded() : null;
     },
-    intake(connection, head) {
-      const chunks: Uint8Array[] = [];
-      let heldBytes = 0;
-      const abandon = (): void => {
-        connection.bodyBytes -= heldBytes;
-        bodyBytes -= heldBytes;
-        heldBytes = 0;
-        chunks.length = 0;
-      };
-      return {
-        take(chunk) {
-          const bytes = chunk.length;
-          if (heldBytes + bytes > limits.bodyBytesMax) return bodyTooLarge(limits.bodyBytesMax);
-          // What has arrived counts, not what was announced: an announcement costs its sender nothing.
-          if (
-            connection.bodyBytes + bytes > limits.connectionBodyBytesMax ||
-            bodyBytes + bytes > limits.totalBodyBytesMax
-          ) {
-            return overloaded();
-          }
-          heldBytes += bytes;
-          connection.bodyBytes += bytes;
-          bodyBytes += bytes;
-          chunks.push(chunk);
-          return null;
-        },
-        async complete() {
-          const body =
-            chunks.length === 0
-              ? NO_BODY
-              : chunks.length === 1
-                ? (chunks[0] ?? NO_BODY)
-                : Buffer.concat(chunks, heldBytes);
-          try {
-            return await run(connection, {
-              method: head.method,
-              target: head.target,
-              headers: head.headers,
-              body,
-              sourceIp: connection.sourceIp,
-              secureTransport: connection.tls !== undefined,
-              ...(connection.tls === undefined ? {} : { tls: connection.tls }),
-            });
-          } finally {
-            abandon();
-          }
-        },
-        abandon,
-      };
+    intake: (connection, head) => createIntake(connection, head, totals, options),
+    idle: () => (totals.runningCount === 0 ? Promise.resolve() : new Promise((wake) => totals.idleWaiters.push(wake))),
+  };
+}
+
+const isFull = (totals: Totals, limits: HttpLimits): boolean =>
+  totals.runningCount >= limits.requestCountMax || totals.answerBytes >= limits.totalAnswerBytesMax;
+
+function createIntake(connection: Connection, head: RequestHead, totals: Totals, options: ExchangeOptions): Intake {
+  const { limits } = options;
+  const body = createBody(connection, totals, limits);
+  let answerBytes = 0;
+  let isRunning = false;
+  let isHandled = true;
+  let isReleased = false;
+  connection.requestCount += 1;
+
+  const giveBack = (): void => {
+    body.drop();
+    connection.requestCount -= 1;
+    connection.answerBytes -= answerBytes;
+    totals.answerBytes -= answerBytes;
+    if (!isRunning) return;
+    totals.runningCount -= 1;
+    if (totals.runningCount === 0) for (const wake of totals.idleWaiters.splice(0)) wake();
+  };
+  /** Many requests may have been let in before the first answer was there: what finds no room now is not kept. */
+  const hold = (answer: WireResponse): WireResponse => {
+    const bytes = answer.body.length;
+    const isTooMuch = (heldBytes: number, bytesMax: number): boolean => heldBytes > 0 && heldBytes + bytes > bytesMax;
+    if (
+      bytes > SHORT_ANSWER_BYTES_MAX &&
+      (isTooMuch(connection.answerBytes, limits.connectionAnswerBytesMax) ||
+        isTooMuch(totals.answerBytes, limits.totalAnswerBytesMax))
+    ) {
+      return overloaded();
+    }
+    answerBytes = bytes;
+    connection.answerBytes += bytes;
+    totals.answerBytes += bytes;
+    return answer;
+  };
+
+  return {
+    take: body.take,
+    async complete() {
+      // The place of a request that is refused here is given back like that of any other.
+      if (isFull(totals, limits)) {
+        body.drop();
+        return overloaded();
+      }
+      totals.runningCount += 1;
+      isRunning = true;
+      isHandled = false;
+      const answer = await handle(connection, head, body.whole(), options);
+      isHandled = true;
+      body.drop();
+      if (!isReleased) return hold(answer);
+      giveBack();
+      return answer;
     },
-    idle: () => (runningCount === 0 ? Promise.resolve() : new Promise((wake) => idleWaiters.push(wake))),
+    release() {
+      if (isReleased) return;
+      isReleased = true;
+      if (isHandled) giveBack();
+    },
+  };
+}
+
+async function handle(
+  connection: Connection,
+  head: RequestHead,
+  body: Uint8Array,
+  options: ExchangeOptions,
+): Promise<WireResponse> {
+  try {
+    return await options.handle({
+      method: head.method,
+      target: head.target,
+      headers: head.headers,
+      body,
+      sourceIp: connection.sourceIp,
+      secureTransport: connection.tls !== undefined,
+      ...(connection.tls === undefined ? {} : { tls: connection.tls }),
+    });
+  } catch (error) {
+    options.onError(error);
+    return internalError();
+  }
+}
+
+/** The body of one request as it arrives, counted for its connection and in total until it is dropped. */
+interface Body {
+  take(chunk: Uint8Array): WireResponse | null;
+  whole(): Uint8Array;
+  drop(): void;
+}
+
+function createBody(connection: Connection, totals: Totals, limits: HttpLimits): Body {
+  const chunks: Uint8Array[] = [];
+  let heldBytes = 0;
+  return {
+    take(chunk) {
+      const bytes = chunk.length;
+      if (heldBytes + bytes > limits.bodyBytesMax) return bodyTooLarge(limits.bodyBytesMax);
+      // What has arrived counts, not what was announced: an announcement costs its sender nothing.
+      if (
+        connection.bodyBytes + bytes > limits.connectionBodyBytesMax ||
+        totals.bodyBytes + bytes > limits.totalBodyBytesMax
+      ) {
+        return overloaded();
+      }
+      heldBytes += bytes;
+      connection.bodyBytes += bytes;
+      totals.bodyBytes += bytes;
+      chunks.push(chunk);
+      return null;
+    },
+    whole: () => (chunks.length > 1 ? Buffer.concat(chunks, heldBytes) : (chunks[0] ?? NO_BODY)),
+    drop() {
+      connection.bodyBytes -= heldBytes;
+      totals.bodyBytes -= heldBytes;
+      heldBytes = 0;
+      chunks.length = 0;
+    },
   };
 }

@@ -4,6 +4,7 @@ import type { Clock } from "../base/clock.ts";
 import type { WireResponse } from "../protocol/wire.ts";
 import { badRequest, internalError } from "./answers.ts";
 import type { Connection } from "./connections.ts";
+import { deliver } from "./delivery.ts";
 import type { Exchange, RequestHead } from "./exchange.ts";
 import { STREAM_RESET_WINDOW_MS, type HttpLimits } from "./limits.ts";
 
@@ -28,7 +29,8 @@ export function http2SessionListener(
   return (session, socket) => {
     const connection = options.connectionOf(socket);
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
-    session.setTimeout(options.limits.idleMsMax, () => session.close());
+    // To close it in good order would mean to wait for streams that nobody may ever read.
+    session.setTimeout(options.limits.idleMsMax, () => session.destroy());
     // A broken connection; its streams are told by their own events.
     session.on("error", () => {});
     const countReset = resetGuard(session, options);
@@ -74,10 +76,16 @@ function serveStream(
   const reply = (answer: WireResponse): void => {
     if (stream.destroyed || stream.headersSent) return;
     try {
-      send(stream, head.method, answer);
+      try {
+        send(stream, head.method, answer, options);
+      } catch (error) {
+        options.onError(error);
+        if (stream.headersSent) stream.destroy();
+        else send(stream, head.method, internalError(), options);
+      }
     } catch (error) {
       options.onError(error);
-      if (!stream.headersSent) send(stream, head.method, internalError());
+      stream.destroy();
     }
   };
   /** Answers before the body has ended, then tells the client to stop sending (RFC 9113, section 8.1). */
@@ -94,6 +102,8 @@ function serveStream(
     return;
   }
   const intake = options.exchange.intake(connection, head);
+  stream.once("finish", intake.release);
+  stream.once("close", intake.release);
   if ((received.flags & FLAG_END_STREAM) !== 0) {
     void intake.complete().then(reply);
     return;
@@ -111,7 +121,7 @@ function serveStream(
     if (refusal === null) return;
     isOver = true;
     cancelDeadline();
-    intake.abandon();
+    intake.release();
     replyAndStop(refusal);
   });
   stream.on("end", () => {
@@ -125,7 +135,6 @@ function serveStream(
     if (isOver) return;
     isOver = true;
     cancelDeadline();
-    intake.abandon();
   });
 }
 
@@ -154,10 +163,21 @@ function headOf(raw: readonly string[]): { readonly head: RequestHead; readonly 
   return { head: { method, target, headers, contentLength }, conflict };
 }
 
-function send(stream: ServerHttp2Stream, method: string, { status, headers, body }: WireResponse): void {
+function send(
+  stream: ServerHttp2Stream,
+  method: string,
+  { status, headers, body }: WireResponse,
+  { clock, limits }: Http2Options,
+): void {
   // HTTP/2 would carry a line break in a value as it is, for the next HTTP/1.1 proxy to stumble over.
   for (const name in headers) validateHeaderValue(name, headers[name] ?? "");
   const noBody = method === "HEAD" || body.length === 0;
   stream.respond({ ":status": status, ...headers, "content-length": body.length }, { endStream: noBody });
-  if (!noBody) stream.end(body);
+  if (noBody) return;
+  const stalled = (): void => {
+    stream.close(constants.NGHTTP2_CANCEL);
+    // The reset itself may never leave when the client does not read the connection at all.
+    stream.destroy();
+  };
+  deliver(stream, body, { clock, stallMsMax: limits.answerStallMsMax, stalled });
 }

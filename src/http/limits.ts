@@ -9,9 +9,15 @@ export interface HttpLimits {
   readonly headerBytesMax: number;
   readonly headerCountMax: number;
   readonly connectionCountMax: number;
-  /** Requests that are being answered; one more gets 503 at once. */
+  /**
+   * Answers that are not flushed yet: of one connection, and of all. While either bound is reached, new requests get 503 at
+   * once, and so does a request whose long answer is ready but finds no room.
+   */
+  readonly connectionAnswerBytesMax: number;
+  readonly totalAnswerBytesMax: number;
+  /** Requests that are being answered, until the answer is flushed; one more gets 503 at once. */
   readonly requestCountMax: number;
-  /** The same for one connection: HTTP/1.1 pipelining, and the streams of HTTP/2. */
+  /** The same for one connection, from the end of a request's headers: HTTP/1.1 pipelining, and the streams of HTTP/2. */
   readonly connectionRequestCountMax: number;
   /** From the connection's start to its first byte; TLS handshake. */
   readonly firstByteMsMax: number;
@@ -22,6 +28,8 @@ export interface HttpLimits {
   readonly keepAliveMsMax: number;
   /** How long a connection may show no sign of life at all while a request is being answered. */
   readonly idleMsMax: number;
+  /** How long an answer may wait without any piece of it being flushed: its client does not read. */
+  readonly answerStallMsMax: number;
   /** HTTP/2 streams that a client may reset before their answer, per connection and ten seconds (CVE-2023-44487). */
   readonly streamResetCountMax: number;
 }
@@ -32,6 +40,8 @@ export const DEFAULT_HTTP_LIMITS: HttpLimits = {
   bodyBytesMax: 16 * MIB,
   connectionBodyBytesMax: 48 * MIB,
   totalBodyBytesMax: 512 * MIB,
+  connectionAnswerBytesMax: 64 * MIB,
+  totalAnswerBytesMax: 512 * MIB,
   headerBytesMax: 32 * 1024,
   headerCountMax: 128,
   connectionCountMax: 4096,
@@ -42,8 +52,15 @@ export const DEFAULT_HTTP_LIMITS: HttpLimits = {
   requestMsMax: 120_000,
   keepAliveMsMax: 75_000,
   idleMsMax: 120_000,
+  answerStallMsMax: 60_000,
   streamResetCountMax: 200,
 };
+
+/**
+ * Answers up to this size are sent whatever else waits, as what they tell has been done: those of everything that writes
+ * are shorter. Longer ones only read, so that their requests can be repeated. `connectionRequestCountMax` bounds how many.
+ */
+export const SHORT_ANSWER_BYTES_MAX: number = 64 * 1024;
 
 /** How often node looks for requests that take too long. */
 export const REQUEST_CHECK_INTERVAL_MS = 1_000;

@@ -58,7 +58,14 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   let isClosing = false;
   const connectionFor = (socket: Socket): Connection => connections.get(socket) ?? connectionOf(socket);
 
-  const serve = http1Listener({ exchange, connectionOf: connectionFor, isClosing: () => isClosing, onError });
+  const serve = http1Listener({
+    exchange,
+    connectionOf: connectionFor,
+    isClosing: () => isClosing,
+    limits,
+    clock,
+    onError,
+  });
   const http1 = createVersion1Server(options.tls, limits);
   http1.on("request", (request: IncomingMessage, response: ServerResponse) => serve(request, response));
   http1.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => serve(request, response, true));

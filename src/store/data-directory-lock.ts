@@ -1,7 +1,7 @@
-import { existsSync } from "node:fs";
-import { type FileHandle, open as openFile, unlink } from "node:fs/promises";
+import { open as openFile, unlink } from "node:fs/promises";
 import { createConnection, createServer, type Server } from "node:net";
 import { join } from "node:path";
+import { socketPath } from "../base/socket-path.ts";
 import type { DataDirectory } from "./data-directory.ts";
 import { type LmdbDatabase, openLmdbEnvironment } from "./lmdb-environment.ts";
 
@@ -40,7 +40,7 @@ const PAGE_BYTES = 4096;
 export async function lockDataDirectory(directory: DataDirectory): Promise<DataDirectoryLock> {
   const run = await openFile(directory.runPath, "r");
   try {
-    const server = await takeOver(directory, socketPath(directory, run));
+    const server = await takeOver(directory, socketPath(directory.runPath, run.fd, SOCKET_NAME));
     return {
       async release() {
         // Removes the socket, too.
@@ -52,12 +52,6 @@ export async function lockDataDirectory(directory: DataDirectory): Promise<DataD
     await run.close();
     throw error;
   }
-}
-
-/** The path of a socket is limited to 107 bytes; through the open directory it is short however long the directory's is. */
-function socketPath(directory: DataDirectory, run: FileHandle): string {
-  const opened = `/proc/self/fd/${run.fd}`;
-  return join(existsSync(opened) ? opened : directory.runPath, SOCKET_NAME);
 }
 
 async function takeOver(directory: DataDirectory, path: string): Promise<Server> {
