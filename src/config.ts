@@ -1,4 +1,4 @@
-import { homedir, hostname } from "node:os";
+import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 
 /** The region of a new deployment when none is given. */
@@ -26,6 +26,8 @@ export interface ServerConfig {
   readonly accountId: string | null;
   /** Null: the one chosen at init; for a new directory a key file inside it. */
   readonly seal: SealChoice | null;
+  /** Whether a source of a passphrase was named. */
+  readonly isPassphraseGiven: boolean;
   readonly testHooks: boolean;
 }
 
@@ -42,6 +44,3 @@ export function parseSealChoice(text: string): SealChoice | null {
   if (text.startsWith("file:") && text.length > 5) return { kind: "file", path: resolve(text.slice(5)) };
   return null;
 }
-
-/** Names under which this machine is reached: for the certificate. */
-export const machineName = (): string => hostname();

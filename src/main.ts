@@ -1,13 +1,13 @@
 /** The composition root: the only file that names concrete adapters, and the one that starts and stops everything. */
-import { readFile, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { rm } from "node:fs/promises";
+import { join, sep } from "node:path";
 import { type Clock, type MovableClock, movableClock, systemClock } from "./base/clock.ts";
 import { ServiceError } from "./base/errors.ts";
+import { fileSystemRefusal, OperatorError } from "./base/operator-error.ts";
 import { type Random, systemRandom } from "./base/random.ts";
-import { DEFAULT_REGION, machineName, type SealChoice, type ServerConfig } from "./config.ts";
-import { createHttpServer, type HttpServer } from "./http/server.ts";
-import { loadOrCreateCertificate } from "./http/tls.ts";
+import { DEFAULT_REGION, type SealChoice, type ServerConfig } from "./config.ts";
 import { readSealConfiguration } from "./seal/configuration.ts";
+import { SealError } from "./seal/errors.ts";
 import { fileSealProvider } from "./seal/file-provider.ts";
 import { Keyring } from "./seal/keyring.ts";
 import { passphraseSealProvider } from "./seal/passphrase-provider.ts";
@@ -16,18 +16,22 @@ import { openAdminSocket } from "./server/admin-socket.ts";
 import { type Api, createApi } from "./server/api.ts";
 import { readOrReplaceRecord, type StoredRecord } from "./server/debug-record.ts";
 import { type Deployment, openDeployment, readDeployment } from "./server/deployment.ts";
+import { type Listeners, openListeners } from "./server/listeners.ts";
 import type { Log } from "./server/log.ts";
 import { writePrivateFile } from "./server/private-file.ts";
 import { newAccountId } from "./services/iam/accounts.ts";
 import { type DataDirectory, openDataDirectory } from "./store/data-directory.ts";
-import { lockDataDirectory } from "./store/data-directory-lock.ts";
+import { DataDirectoryInUseError, lockDataDirectory } from "./store/data-directory-lock.ts";
 import { openLmdbMetadataStore } from "./store/lmdb-metadata-store.ts";
 import { openLmdbRecordLog } from "./store/lmdb-record-log.ts";
 import type { MetadataStore } from "./store/metadata-store.ts";
 import type { RecordLog } from "./store/record-log.ts";
 
-/** Asks whoever started the server for the passphrase; null when nobody can be asked. */
-export type AskPassphrase = () => Promise<string | null>;
+/** Two years: periodic work in between runs as often as it would have. */
+const CLOCK_ADVANCE_MS_MAX = 2 * 366 * 24 * 60 * 60 * 1000;
+
+/** Asks whoever started the server for the passphrase, or for a new one; null when nobody can be asked. */
+export type AskPassphrase = (which: "existing" | "new") => Promise<string | null>;
 
 export interface ServerState {
   readonly sealed: boolean;
@@ -53,7 +57,10 @@ interface Opened {
   readonly keyring: Keyring;
   readonly sealKind: SealChoice["kind"];
   readonly chosen: Pick<Deployment, "accountId" | "region" | "rootKeyPath">;
+  /** Whether the directory is yet to be made. */
   readonly isNew: boolean;
+  /** Whether the root key is yet to be made. */
+  readonly isSealNew: boolean;
   release(): Promise<void>;
 }
 
@@ -63,11 +70,27 @@ const openMetadata = (directory: DataDirectory): Promise<MetadataStore> =>
 const openRecords = (directory: DataDirectory): Promise<RecordLog> =>
   openLmdbRecordLog(join(directory.storePath, "records.mdb"));
 
-type InitConfig = Pick<ServerConfig, "dataDir" | "region" | "accountId" | "seal">;
+type InitConfig = Pick<ServerConfig, "dataDir" | "region" | "accountId" | "seal" | "isPassphraseGiven">;
+
+/** What the operator can mend, said as such; a bug as it is. */
+function forOperator(error: unknown): unknown {
+  if (error instanceof SealError || error instanceof DataDirectoryInUseError)
+    return new OperatorError(error.message, error);
+  return fileSystemRefusal(error) ?? error;
+}
+
+/** Whatever keeps a data directory from being opened, others' permissions on it too, is for its operator to mend. */
+async function openDirectory(path: string): Promise<DataDirectory> {
+  try {
+    return await openDataDirectory(path);
+  } catch (error) {
+    throw fileSystemRefusal(error) ?? new OperatorError(error instanceof Error ? error.message : String(error), error);
+  }
+}
 
 /** Opens the stores. Of a data directory that exists, nothing is changed. */
 async function openDataDir(config: InitConfig, clock: Clock, log: Log): Promise<Opened> {
-  const directory = await openDataDirectory(config.dataDir);
+  const directory = await openDirectory(config.dataDir);
   const lock = await lockDataDirectory(directory);
   const random = systemRandom();
   let store: MetadataStore | null = null;
@@ -95,6 +118,7 @@ async function openDataDir(config: InitConfig, clock: Clock, log: Log): Promise<
         rootKeyPath: rootKeyPath ?? deployment?.rootKeyPath ?? null,
       },
       isNew: deployment === null,
+      isSealNew: sealed === null,
       release,
     };
   } catch (error) {
@@ -105,25 +129,49 @@ async function openDataDir(config: InitConfig, clock: Clock, log: Log): Promise<
 
 /** What was chosen at init cannot be chosen differently later. */
 function requireSame(config: InitConfig, deployment: Deployment | null, sealKind: SealChoice["kind"] | null): void {
-  if (deployment !== null && config.accountId !== null && config.accountId !== deployment.accountId) {
-    throw new Error(
-      `${config.dataDir} belongs to account ${deployment.accountId}, not ${config.accountId}. ` +
+  const { dataDir, accountId, region, seal } = config;
+  if (deployment !== null && accountId !== null && accountId !== deployment.accountId) {
+    throw new OperatorError(
+      `${dataDir} belongs to account ${deployment.accountId}, not ${accountId}. ` +
         "Leave --account-id out, or choose another data directory.",
     );
   }
-  if (sealKind !== null && config.seal !== null && config.seal.kind !== sealKind) {
-    throw new Error(
-      `${config.dataDir} is sealed by ${sealKind}, not by ${config.seal.kind}. Leave --seal out, or choose another data directory.`,
+  if (deployment !== null && region !== null && region !== deployment.region) {
+    throw new OperatorError(
+      `${dataDir} was made for region ${deployment.region}, not ${region}. ` +
+        "Leave --region out, or choose another data directory.",
+    );
+  }
+  if (sealKind !== null && seal !== null && seal.kind !== sealKind) {
+    throw new OperatorError(
+      `${dataDir} is sealed by ${sealKind}, not by ${seal.kind}. Leave --seal out, or choose another data directory.`,
+    );
+  }
+  if (config.isPassphraseGiven && (sealKind ?? seal?.kind ?? "file") === "file") {
+    throw new OperatorError(
+      sealKind === null
+        ? "A passphrase was given, but the root key would be kept in a file. Add --seal passphrase."
+        : `${dataDir} is sealed by a key file, not by a passphrase. Leave --passphrase-file and --passphrase-fd out.`,
     );
   }
 }
 
+/** Where the root key's file is. */
+const rootKeyFile = (opened: Opened): string =>
+  opened.chosen.rootKeyPath ?? join(opened.directory.privatePath, "root.key");
+
+const liesBesideData = (opened: Opened): boolean => rootKeyFile(opened).startsWith(`${opened.directory.path}${sep}`);
+
 /** Null when the root key needs a passphrase that is not known yet. */
 function providerOf(opened: Opened, passphrase: string | null): SealProvider | null {
   if (opened.sealKind === "file") {
-    return fileSealProvider(opened.chosen.rootKeyPath ?? join(opened.directory.privatePath, "root.key"));
+    return fileSealProvider(rootKeyFile(opened));
   }
   return passphrase === null ? null : passphraseSealProvider(passphrase);
+}
+
+async function askFor(opened: Opened, ask: AskPassphrase): Promise<string | null> {
+  return opened.sealKind === "passphrase" ? await ask(opened.isSealNew ? "new" : "existing") : null;
 }
 
 export interface InitResult {
@@ -131,26 +179,47 @@ export interface InitResult {
   readonly accountId: string;
   readonly region: string;
   readonly seal: string;
+  /** Null: there is no such file. */
+  readonly rootKeyFile: string | null;
+  /** Whether a copy of the data directory holds the root key, too. */
+  readonly isKeyBesideData: boolean;
 }
 
-/** Makes a data directory without serving. One that exists stays as it is. */
+/** Makes a data directory without serving. One that exists stays as it is. Throws OperatorError. */
 export async function initialize(config: InitConfig, log: Log, ask: AskPassphrase): Promise<InitResult> {
-  const opened = await openDataDir(config, systemClock(), log);
   try {
-    const { accountId, region } = opened.chosen;
-    if (opened.isNew) {
-      const provider = providerOf(opened, opened.sealKind === "passphrase" ? await ask() : null);
-      if (provider === null)
-        throw new Error(
-          "A passphrase is needed: give --passphrase-file or --passphrase-fd, or run this in a terminal.",
-        );
-      await openDeployment({ ...opened, provider });
-      await opened.keyring.seal();
+    const opened = await openDataDir(config, systemClock(), log);
+    try {
+      return await initializeOpened(opened, ask);
+    } finally {
+      await opened.release();
     }
-    return { created: opened.isNew, accountId, region, seal: opened.sealKind };
-  } finally {
-    await opened.release();
+  } catch (error) {
+    throw forOperator(error);
   }
+}
+
+async function initializeOpened(opened: Opened, ask: AskPassphrase): Promise<InitResult> {
+  if (opened.isNew) {
+    const provider = providerOf(opened, await askFor(opened, ask));
+    if (provider === null) {
+      throw new OperatorError(
+        "A passphrase is needed: give --passphrase-file or --passphrase-fd, or run this in a terminal.",
+      );
+    }
+    await openDeployment({ ...opened, provider });
+    await opened.keyring.seal();
+  }
+  const { accountId, region } = opened.chosen;
+  const inFile = opened.sealKind === "file";
+  return {
+    created: opened.isNew,
+    accountId,
+    region,
+    seal: opened.sealKind,
+    rootKeyFile: inFile ? rootKeyFile(opened) : null,
+    isKeyBesideData: inFile && liesBesideData(opened),
+  };
 }
 
 /**
@@ -158,7 +227,7 @@ export async function initialize(config: InitConfig, log: Log, ask: AskPassphras
  * on the directory meanwhile.
  */
 export async function storedRecord(record: StoredRecord, replacement: Uint8Array | null): Promise<Uint8Array> {
-  const directory = await openDataDirectory(record.dataDir);
+  const directory = await openDirectory(record.dataDir);
   const lock = await lockDataDirectory(directory);
   let store: MetadataStore | null = null;
   let records: RecordLog | null = null;
@@ -173,7 +242,10 @@ export async function storedRecord(record: StoredRecord, replacement: Uint8Array
   }
 }
 
-/** Starts a server on a data directory, making the directory if there is none. Resolves when it answers. */
+/**
+ * Starts a server on a data directory, making the directory if there is none. Resolves when it answers. Throws OperatorError
+ * for what the operator can mend; then nothing is left running.
+ */
 export async function startServer(config: ServerConfig, log: Log, ask: AskPassphrase): Promise<RunningServer> {
   const realClock = systemClock();
   const testClock = config.testHooks ? movableClock(realClock) : null;
@@ -182,17 +254,39 @@ export async function startServer(config: ServerConfig, log: Log, ask: AskPassph
       "TEST HOOKS ARE ON: whoever may use this data directory can move the server's clock. Never do this in production.",
     );
   }
-  const opened = await openDataDir(config, testClock ?? realClock, log);
+  try {
+    const opened = await openDataDir(config, testClock ?? realClock, log);
+    return await startOpened({ config, opened, log, ask, realClock, testClock });
+  } catch (error) {
+    throw forOperator(error);
+  }
+}
+
+interface Starting {
+  readonly config: ServerConfig;
+  readonly opened: Opened;
+  readonly log: Log;
+  readonly ask: AskPassphrase;
+  readonly realClock: Clock;
+  readonly testClock: MovableClock | null;
+}
+
+async function startOpened({ config, opened, log, ask, realClock, testClock }: Starting): Promise<RunningServer> {
   let records: RecordLog | null = null;
+  let api: Api | null = null;
+  let listeners: Listeners | null = null;
   try {
     // Asked before the port is open: who waits for the prompt is not served a sealed server meanwhile.
-    const provider = providerOf(opened, opened.sealKind === "passphrase" ? await ask() : null);
+    const provider = providerOf(opened, await askFor(opened, ask));
     records = await openRecords(opened.directory);
-    const api = createApi({ ...opened, ...opened.chosen, records, signatureClock: realClock, log });
+    api = createApi({ ...opened, ...opened.chosen, records, signatureClock: realClock, log });
     if (provider !== null) await unseal(opened, api, provider);
-    const listeners = await listen(config, opened, api, realClock, log);
+    if (opened.isSealNew && opened.sealKind === "file" && liesBesideData(opened)) log.warn(KEY_BESIDE_DATA);
+    listeners = await listen(config, opened, api, realClock, log);
     return await administer({ config, opened, api, records, listeners, testClock });
   } catch (error) {
+    await listeners?.close(0);
+    await api?.shut();
     await opened.keyring.seal();
     await records?.close();
     await opened.release();
@@ -200,66 +294,26 @@ export async function startServer(config: ServerConfig, log: Log, ask: AskPassph
   }
 }
 
+/** Said when the directory is made. */
+const KEY_BESIDE_DATA =
+  "The root key lies in the data directory, beside the data that it protects. That protects a store that is copied without " +
+  "private/, and nothing from whoever gets the whole directory. If that matters, make the directory with --seal file:PATH or " +
+  "--seal passphrase. Either way keep a copy of the root key elsewhere: without it nothing can be read.";
+
 async function unseal(opened: Opened, api: Api, provider: SealProvider): Promise<void> {
   await openDeployment({ ...opened, provider });
   api.open();
 }
 
-interface Listeners {
-  readonly http: HttpServer;
-  readonly https: HttpServer | null;
-  readonly endpoint: string;
-  readonly httpsEndpoint: string | null;
-  readonly caFile: string | null;
-}
-
-async function listen(config: ServerConfig, opened: Opened, api: Api, clock: Clock, log: Log): Promise<Listeners> {
-  const options = {
+function listen(config: ServerConfig, opened: Opened, api: Api, clock: Clock, log: Log): Promise<Listeners> {
+  const server = {
     handle: (request: Parameters<Api["answer"]>[0]) => api.answer(request),
     health: () =>
       opened.keyring.isSealed ? { status: 503, body: { status: "sealed" } } : { status: 200, body: { status: "ok" } },
     onError: (error: unknown) => log.error("a request failed outside its operation", error),
     clock,
   };
-  if (config.httpHost !== "127.0.0.1") {
-    log.warn(
-      `Plain HTTP is open on ${config.httpHost}: payloads and answers can be read on the way. Use --https-port instead.`,
-    );
-  }
-  const http = createHttpServer(options);
-  const plain = await http.listen(config.port, config.httpHost);
-  const endpoint = `http://${hostInUrl(config.httpHost)}:${plain.port}`;
-  if (config.httpsPort === null) return { http, https: null, endpoint, httpsEndpoint: null, caFile: null };
-
-  const certificate = await certificateOf(config, opened, clock);
-  const https = createHttpServer({ ...options, tls: certificate });
-  const secure = await https.listen(config.httpsPort, config.host);
-  return {
-    http,
-    https,
-    endpoint,
-    httpsEndpoint: `https://${hostInUrl(config.host)}:${secure.port}`,
-    caFile: certificate.caFile,
-  };
-}
-
-async function certificateOf(
-  config: ServerConfig,
-  opened: Opened,
-  clock: Clock,
-): Promise<{ readonly key: string; readonly cert: string; readonly caFile: string | null }> {
-  if (config.certificate !== null) {
-    const { certificateFile, keyFile, caFile } = config.certificate;
-    return { cert: await readFile(certificateFile, "utf8"), key: await readFile(keyFile, "utf8"), caFile };
-  }
-  const directory = join(opened.directory.privatePath, "tls");
-  return await loadOrCreateCertificate({ directory, hosts: [config.host, machineName()], clock });
-}
-
-/** An address that listens on everything is reached by the loopback address on this machine. */
-function hostInUrl(host: string): string {
-  if (host === "0.0.0.0" || host === "::") return "127.0.0.1";
-  return host.includes(":") ? `[${host}]` : host;
+  return openListeners({ ...config, certificateDirectory: join(opened.directory.privatePath, "tls") }, server, log);
 }
 
 interface Running {
@@ -283,7 +337,11 @@ async function administer(running: Running): Promise<RunningServer> {
     accountId: opened.chosen.accountId,
     pid: process.pid,
   });
-  const status = (): Promise<Record<string, unknown>> => Promise.resolve({ ...describe(), seal: opened.sealKind });
+  const status = async (): Promise<Record<string, unknown>> => ({
+    ...describe(),
+    seal: opened.sealKind,
+    hasRootKey: (await readSealConfiguration(opened.store)) !== null,
+  });
   // One after the other: a seal must not cross an unseal.
   let turn: Promise<unknown> = Promise.resolve();
   const inTurn = <T>(run: () => Promise<T>): Promise<T> => {
@@ -291,7 +349,7 @@ async function administer(running: Running): Promise<RunningServer> {
     turn = done.catch(() => undefined);
     return done;
   };
-  const admin = await openAdminSocket(join(opened.directory.runPath, "admin.sock"), {
+  const admin = await openAdminSocket(opened.directory.runPath, "admin.sock", {
     "GET /status": status,
     "POST /seal": () =>
       inTurn(async () => {
@@ -312,8 +370,16 @@ async function administer(running: Running): Promise<RunningServer> {
       const advanceMs = body["advanceMs"];
       if (testClock === null)
         throw new ServiceError("TestHooksOff", "This server runs without --test-hooks: its clock cannot be moved.");
-      if (typeof advanceMs !== "number" || !Number.isSafeInteger(advanceMs) || advanceMs < 0) {
-        throw new ServiceError("ValidationException", "advanceMs must be a whole number of at least 0.");
+      if (
+        typeof advanceMs !== "number" ||
+        !Number.isInteger(advanceMs) ||
+        advanceMs < 0 ||
+        advanceMs > CLOCK_ADVANCE_MS_MAX
+      ) {
+        throw new ServiceError(
+          "ValidationException",
+          `advanceMs must be a whole number from 0 to ${CLOCK_ADVANCE_MS_MAX}.`,
+        );
       }
       testClock.advance(advanceMs);
       return Promise.resolve({ nowMs: testClock.wallMs() });
@@ -325,7 +391,7 @@ async function administer(running: Running): Promise<RunningServer> {
     describe,
     async close(drainMsMax) {
       await rm(endpointFile, { force: true });
-      await Promise.all([listeners.http.close(drainMsMax), listeners.https?.close(drainMsMax)]);
+      await listeners.close(drainMsMax);
       await admin.close();
       await inTurn(() => api.shut());
       await opened.keyring.seal();

@@ -1,6 +1,9 @@
+import { open } from "node:fs/promises";
 import { request } from "node:http";
 import { join } from "node:path";
+import { socketPath } from "../base/socket-path.ts";
 import { CommandError } from "./command-error.ts";
+import { quoted } from "./shell.ts";
 
 /** Asks the server that runs on a data directory, through its admin socket. */
 export async function askServer(
@@ -10,10 +13,45 @@ export async function askServer(
   body: Record<string, unknown> = {},
 ): Promise<Record<string, unknown>> {
   const payload = Buffer.from(JSON.stringify(body), "utf8");
-  const { status, text } = await new Promise<{ status: number; text: string }>((done, fail) => {
+  const { status, text } = await askThrough(join(dataDir, "run"), method, path, payload).catch(
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT" || error.code === "ECONNREFUSED") throw noServer(dataDir);
+      if (error.code === "EACCES")
+        throw new CommandError(`Only the owner of ${dataDir} may administer this server.`, 1);
+      throw error;
+    },
+  );
+  const answer = JSON.parse(text) as Record<string, unknown>;
+  if (status === 200) return answer;
+  throw new CommandError(typeof answer["message"] === "string" ? answer["message"] : text, 1);
+}
+
+async function askThrough(
+  runPath: string,
+  method: string,
+  path: string,
+  payload: Buffer,
+): Promise<{ readonly status: number; readonly text: string }> {
+  const run = await open(runPath, "r");
+  try {
+    return await ask(socketPath(runPath, run.fd, "admin.sock"), method, path, payload);
+  } finally {
+    // It may have held a passphrase.
+    payload.fill(0);
+    await run.close();
+  }
+}
+
+function ask(
+  socket: string,
+  method: string,
+  path: string,
+  payload: Buffer,
+): Promise<{ readonly status: number; readonly text: string }> {
+  return new Promise((done, fail) => {
     const call = request(
       {
-        socketPath: join(dataDir, "run", "admin.sock"),
+        socketPath: socket,
         method,
         path,
         headers: { "content-type": "application/json", "content-length": payload.length },
@@ -29,20 +67,12 @@ export async function askServer(
     );
     call.on("error", fail);
     call.end(payload);
-  }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT" || error.code === "ECONNREFUSED") throw noServer(dataDir);
-    if (error.code === "EACCES") throw new CommandError(`Only the owner of ${dataDir} may administer this server.`, 1);
-    throw error;
   });
-  payload.fill(0);
-  const answer = JSON.parse(text) as Record<string, unknown>;
-  if (status === 200) return answer;
-  throw new CommandError(typeof answer["message"] === "string" ? answer["message"] : text, 1);
 }
 
 /** No server has this directory open. */
 export const noServer = (dataDir: string): CommandError =>
   new CommandError(
-    `No server is running on ${dataDir}. Start one with: waxseal serve --data-dir ${dataDir} --port 8780`,
+    `No server is running on ${dataDir}. Start one with: npx waxseal serve --data-dir ${quoted(dataDir)} --port 8780`,
     3,
   );

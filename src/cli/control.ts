@@ -1,7 +1,7 @@
 import { dataDirectory } from "../config.ts";
 import { askServer } from "./admin-client.ts";
 import { CommandError } from "./command-error.ts";
-import { type PassphraseOptions, readPassphrase } from "./passphrase.ts";
+import { isPassphraseGiven, type PassphraseOptions, readPassphrase } from "./passphrase.ts";
 
 interface ControlOptions {
   readonly dataDir?: string;
@@ -24,19 +24,26 @@ export async function status(options: ControlOptions): Promise<void> {
 
 export async function seal(options: ControlOptions): Promise<void> {
   const answer = await askServer(dataDirectory(options.dataDir), "POST", "/seal");
-  print(options, answer, ["Sealed. No key is in memory; the API answers 503 until `waxseal unseal`."]);
+  print(options, answer, ["Sealed. No key is in memory; the API answers 503 until `npx waxseal unseal`."]);
 }
 
 export async function unseal(options: ControlOptions & PassphraseOptions): Promise<void> {
   const dataDir = dataDirectory(options.dataDir);
+  const isGiven = isPassphraseGiven(options);
   const state = await askServer(dataDir, "GET", "/status");
   if (state["sealed"] !== true) {
     print(options, state, ["The server is not sealed."]);
     return;
   }
+  if (isGiven && state["seal"] !== "passphrase") {
+    throw new CommandError(
+      `${dataDir} is sealed by a key file, not by a passphrase. Leave --passphrase-file and --passphrase-fd out.`,
+      1,
+    );
+  }
   const body: Record<string, unknown> = {};
   if (state["seal"] === "passphrase") {
-    const passphrase = await readPassphrase(options, "Passphrase: ");
+    const passphrase = await readPassphrase(options, state["hasRootKey"] === false ? "new" : "existing");
     if (passphrase === null)
       throw new CommandError(
         "This server is sealed with a passphrase: give --passphrase-file or --passphrase-fd, or run this in a terminal.",

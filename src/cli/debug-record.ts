@@ -1,4 +1,5 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { fileSystemRefusal } from "../base/operator-error.ts";
 import { dataDirectory } from "../config.ts";
 import { CommandError } from "./command-error.ts";
 
@@ -14,16 +15,19 @@ interface DebugRecordOptions {
 /** Reads or replaces one record as it lies in the store: sealed, without any key. */
 export async function debugRecord(options: DebugRecordOptions): Promise<void> {
   const { storedRecord } = await import("../main.ts");
-  const replacement = options.replace === undefined ? null : readFileSync(options.replace);
+  const dataDir = dataDirectory(options.dataDir);
+  if (!existsSync(dataDir))
+    throw new CommandError(`${dataDir} does not exist: name the data directory with --data-dir.`, 1);
+  const replacement = options.replace === undefined ? null : orRefused(options.replace, (path) => readFileSync(path));
   const record = {
-    dataDir: dataDirectory(options.dataDir),
+    dataDir,
     streamName: options.stream,
     sequenceNumber: options.sequenceNumber,
   };
   const bytes = await storedRecord(record, replacement).catch((error: unknown) => {
     throw new CommandError(error instanceof Error ? error.message : String(error), 1);
   });
-  if (options.out !== undefined) writeFileSync(options.out, bytes, { mode: 0o600 });
+  if (options.out !== undefined) orRefused(options.out, (path) => writeFileSync(path, bytes, { mode: 0o600 }));
   const answer = { sequenceNumber: options.sequenceNumber, sizeBytes: bytes.length, replaced: replacement !== null };
   if (options.json) process.stdout.write(`${JSON.stringify(answer)}\n`);
   else if (options.out === undefined && replacement === null)
@@ -32,4 +36,12 @@ export async function debugRecord(options: DebugRecordOptions): Promise<void> {
     process.stdout.write(
       `${bytes.length} bytes ${replacement === null ? "written to the file" : "stored in the record's place"}.\n`,
     );
+}
+
+function orRefused<T>(path: string, access: (path: string) => T): T {
+  try {
+    return access(path);
+  } catch (error) {
+    throw fileSystemRefusal(error) ?? error;
+  }
 }

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { dataDirectory } from "../config.ts";
 import { noServer } from "./admin-client.ts";
 import { CommandError } from "./command-error.ts";
+import { quoted } from "./shell.ts";
 
 interface EndpointFile {
   readonly endpoint: string;
@@ -25,7 +26,14 @@ export function env(options: { readonly dataDir?: string; readonly format: "sh" 
 
 /** The same as a map, for the demo and the benchmarks. */
 export function environmentOf(dataDir: string): Readonly<Record<string, string>> {
-  const endpoint = readJson(join(dataDir, "run", "endpoint.json"), () => noServer(dataDir)) as EndpointFile;
+  const endpoint = readJson(join(dataDir, "run", "endpoint.json"), (code) =>
+    code === "EACCES"
+      ? new CommandError(
+          `Only the owner of ${dataDir} may see whether a server runs on it, and use its root credentials.`,
+          1,
+        )
+      : noServer(dataDir),
+  ) as EndpointFile;
   if (!existsSync(`/proc/${endpoint.pid}`)) throw noServer(dataDir);
   const credentials = readJson(
     join(dataDir, "private", "root-credentials.json"),
@@ -52,6 +60,3 @@ function readJson(path: string, onError: (code: string) => CommandError): unknow
     throw onError((error as NodeJS.ErrnoException).code ?? "malformed");
   }
 }
-
-/** Single quotes: nothing inside is special to a shell. */
-const quoted = (text: string): string => (/^[\w./:@%+=,-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);

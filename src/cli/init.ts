@@ -2,13 +2,17 @@ import { openLog } from "./log.ts";
 import { readPassphrase } from "./passphrase.ts";
 import { initConfig, type InitOptions } from "./serve.ts";
 
+const KEEP_A_COPY = "Keep a copy elsewhere: without it nothing can be read.\n";
+
+const KEY_BESIDE_DATA =
+  "It lies beside the data. That protects a store that is copied without private/, and nothing from whoever gets the\n" +
+  "whole directory: keep the key elsewhere (--seal file:PATH) or use a passphrase (--seal passphrase) if that matters.\n";
+
 /** Makes a data directory without serving. Changes nothing when there is one already. */
 export async function init(options: InitOptions): Promise<void> {
   const config = initConfig(options);
   const { initialize } = await import("../main.ts");
-  const result = await initialize(config, openLog(options.json ?? false), () =>
-    readPassphrase(options, "New passphrase: "),
-  );
+  const result = await initialize(config, openLog(options.json ?? false), (which) => readPassphrase(options, which));
   if (options.json) {
     process.stdout.write(`${JSON.stringify({ dataDir: config.dataDir, ...result })}\n`);
     return;
@@ -17,9 +21,7 @@ export async function init(options: InitOptions): Promise<void> {
   process.stdout.write(
     `${verb} ${config.dataDir}: account ${result.accountId}, region ${result.region}, sealed by ${result.seal}.\n` +
       `Root credentials: ${config.dataDir}/private/root-credentials.json\n` +
-      (result.seal === "file"
-        ? "The root key lies beside the data it protects. Whoever copies the whole directory can read it:\n" +
-          "keep the key elsewhere (--seal file:PATH) or use a passphrase (--seal passphrase) if that matters.\n"
-        : ""),
+      (result.rootKeyFile === null ? "" : `Root key: ${result.rootKeyFile}. ${KEEP_A_COPY}`) +
+      (result.isKeyBesideData ? KEY_BESIDE_DATA : ""),
   );
 }

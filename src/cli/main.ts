@@ -1,5 +1,5 @@
-import { Command, InvalidArgumentError, Option } from "commander";
-import { CommandError } from "./command-error.ts";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { outcomeOf } from "./command-error.ts";
 
 const port = (text: string): number => {
   const value = Number(text);
@@ -11,6 +11,12 @@ const port = (text: string): number => {
 const count = (text: string): number => {
   const value = Number(text);
   if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError("Not a whole number of at least 0.");
+  return value;
+};
+
+const atLeastOne = (text: string): number => {
+  const value = count(text);
+  if (value < 1) throw new InvalidArgumentError("Not a whole number of at least 1.");
   return value;
 };
 
@@ -29,8 +35,14 @@ function withInit(command: Command): Command {
   return withPassphrase(
     command
       .addOption(dataDir())
-      .option("--region <region>", "region served (default: chosen at init, else us-east-1)")
-      .option("--account-id <id>", "12-digit id of the account made at init (default: random)")
+      .option(
+        "--region <region>",
+        "region of the deployment, chosen once, when the directory is made (default: us-east-1)",
+      )
+      .option(
+        "--account-id <id>",
+        "12-digit id of the account, chosen once, when the directory is made (default: random)",
+      )
       .option("--seal <how>", "root of trust: file, file:PATH or passphrase (default: chosen at init, else file)"),
   );
 }
@@ -39,12 +51,14 @@ function build(): Command {
   const program = new Command("waxseal")
     .description("Self-hosted, AWS-compatible encryption platform: KMS and services that encrypt at rest through it.")
     .version("0.1.0")
-    .showHelpAfterError("(add --help for what the command takes)");
+    .showHelpAfterError("(add --help for what the command takes)")
+    // Inherited by the commands below.
+    .exitOverride();
 
   withInit(program.command("serve").description("start the server; makes the data directory on first start"))
     .option("--port <n>", "plain HTTP on 127.0.0.1; 0 takes a free port", port, 8780)
     .option("--https-port <n>", "HTTPS on --host; 0 takes a free port", port)
-    .option("--host <host>", "address for HTTPS", "127.0.0.1")
+    .option("--host <host>", "address for HTTPS, with --https-port (default: 127.0.0.1)")
     .option("--tls-cert <file>", "certificate (PEM) instead of the one made at first start; with --tls-key")
     .option("--tls-key <file>", "private key (PEM) of --tls-cert")
     .option("--tls-ca <file>", "CA certificate (PEM) that clients need to trust --tls-cert")
@@ -85,7 +99,7 @@ function build(): Command {
 
   program
     .command("env")
-    .description('print the variables that point AWS clients at the running server: eval "$(waxseal env)"')
+    .description('print the variables that point AWS clients at the running server: eval "$(npx waxseal env)"')
     .addOption(dataDir())
     .addOption(new Option("--format <format>", "sh or json").choices(["sh", "json"]).default("sh"))
     .action(async (options) => (await import("./env.ts")).env(options));
@@ -107,8 +121,8 @@ function build(): Command {
       "measure this server instead of one of our own (takes AWS_* credentials from the environment)",
     )
     .option("--server-pid <pid>", "process whose CPU time is counted, with --endpoint", count)
-    .option("--seconds <n>", "length of each measured slice", count, 1)
-    .option("--rounds <n>", "how often each case is repeated, in alternation", count, 11)
+    .option("--seconds <n>", "length of each measured slice", atLeastOne, 1)
+    .option("--rounds <n>", "how often each case is repeated, in alternation", atLeastOne, 11)
     .option("--json", "print JSON")
     .action(async (suite: string, options) => (await import("./bench.ts")).bench(suite, options));
 
@@ -128,7 +142,7 @@ function build(): Command {
     .addOption(dataDir())
     .requiredOption("--stream <name>", "name of the stream")
     .requiredOption("--sequence-number <n>", "sequence number of the record")
-    .option("--out <file>", "write the stored bytes to this file")
+    .option("--out <file>", "write the stored bytes to this file (default: print them as hex)")
     .option("--replace <file>", "put the bytes of this file in their place")
     .option("--json", "print JSON")
     .action(async (options) => (await import("./debug-record.ts")).debugRecord(options));
@@ -136,14 +150,20 @@ function build(): Command {
   return program;
 }
 
+/** Exit code for what commander refused: the same as for our own refusals of options. */
+const EXIT_USAGE = 2;
+
 try {
-  await build().parseAsync(process.argv);
+  const program = build();
+  if (process.argv.length <= 2) program.outputHelp();
+  else await program.parseAsync(process.argv);
 } catch (error) {
-  if (error instanceof CommandError) {
-    process.stderr.write(`waxseal: ${error.message}\n`);
-    process.exitCode = error.exitCode;
+  if (error instanceof CommanderError) {
+    // Commander has said what is wrong, or printed the help or the version that was asked for.
+    process.exitCode = error.exitCode === 0 ? 0 : EXIT_USAGE;
   } else {
-    process.stderr.write(`waxseal: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
-    process.exitCode = 1;
+    const { message, stack, exitCode } = outcomeOf(error);
+    process.stderr.write(`waxseal: ${stack ?? message}\n`);
+    process.exitCode = exitCode;
   }
 }

@@ -8,11 +8,19 @@ export interface PassphraseOptions {
 
 const PASSPHRASE_BYTES_MAX = 1024;
 
+/** Whether a source of a passphrase was named. Throws when two were. */
+export function isPassphraseGiven(options: PassphraseOptions): boolean {
+  if (options.passphraseFile !== undefined && options.passphraseFd !== undefined)
+    throw new CommandError("Give --passphrase-file or --passphrase-fd, not both.", 2);
+  return options.passphraseFile !== undefined || options.passphraseFd !== undefined;
+}
+
 /**
  * The passphrase from a file, a file descriptor or a prompt; never from the command line, where every user of the machine
- * could read it. One trailing line break is not part of it. Null when no source was named and nobody can be asked.
+ * could read it. One trailing line break is not part of it. Null when no source was named and nobody can be asked. A new one
+ * is asked for twice: what was mistyped once would be lost for good.
  */
-export async function readPassphrase(options: PassphraseOptions, prompt: string): Promise<string | null> {
+export async function readPassphrase(options: PassphraseOptions, which: "existing" | "new"): Promise<string | null> {
   if (options.passphraseFile !== undefined) return fromFile(options.passphraseFile, options.passphraseFile);
   if (options.passphraseFd !== undefined) {
     const descriptor = Number(options.passphraseFd);
@@ -20,7 +28,11 @@ export async function readPassphrase(options: PassphraseOptions, prompt: string)
       throw new CommandError("--passphrase-fd takes the number of an open file descriptor.", 2);
     return fromFile(descriptor, `file descriptor ${descriptor}`);
   }
-  return process.stdin.isTTY ? ask(prompt) : null;
+  if (!process.stdin.isTTY) return null;
+  if (which === "existing") return ask("Passphrase: ");
+  const passphrase = await ask("New passphrase: ");
+  if ((await ask("The same again: ")) === passphrase) return passphrase;
+  throw new CommandError("The two passphrases differ. Nothing was sealed; start again.", 1);
 }
 
 function fromFile(source: string | number, name: string): string {

@@ -1,8 +1,10 @@
 import { dataDirectory, DEFAULT_REGION, parseSealChoice, type ServerConfig } from "../config.ts";
 import type { ServerState } from "../main.ts";
-import { CommandError } from "./command-error.ts";
+import type { Log } from "../server/log.ts";
+import { CommandError, outcomeOf } from "./command-error.ts";
 import { openLog } from "./log.ts";
-import { type PassphraseOptions, readPassphrase } from "./passphrase.ts";
+import { quoted } from "./shell.ts";
+import { isPassphraseGiven, type PassphraseOptions, readPassphrase } from "./passphrase.ts";
 
 export interface InitOptions extends PassphraseOptions {
   readonly dataDir?: string;
@@ -15,7 +17,7 @@ export interface InitOptions extends PassphraseOptions {
 interface ServeOptions extends InitOptions {
   readonly port: number;
   readonly httpsPort?: number;
-  readonly host: string;
+  readonly host?: string;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
   readonly tlsCa?: string;
@@ -23,11 +25,16 @@ interface ServeOptions extends InitOptions {
   readonly testHooks?: boolean;
 }
 
+/** Where HTTPS is served unless --host says otherwise. */
+const HOST_DEFAULT = "127.0.0.1";
+
 /** After SIGTERM, requests in flight get this long to finish. */
 const DRAIN_MS_MAX = 8_000;
 
+type InitConfig = Pick<ServerConfig, "dataDir" | "region" | "accountId" | "seal" | "isPassphraseGiven">;
+
 /** What init and serve have in common, checked. */
-export function initConfig(options: InitOptions): Pick<ServerConfig, "dataDir" | "region" | "accountId" | "seal"> {
+export function initConfig(options: InitOptions): InitConfig {
   if (options.accountId !== undefined && !/^\d{12}$/.test(options.accountId)) {
     throw new CommandError("--account-id takes 12 digits.", 2);
   }
@@ -42,6 +49,7 @@ export function initConfig(options: InitOptions): Pick<ServerConfig, "dataDir" |
     region: options.region ?? null,
     accountId: options.accountId ?? null,
     seal,
+    isPassphraseGiven: isPassphraseGiven(options),
   };
 }
 
@@ -49,14 +57,14 @@ function serverConfig(options: ServeOptions): ServerConfig {
   if ((options.tlsCert === undefined) !== (options.tlsKey === undefined)) {
     throw new CommandError("--tls-cert and --tls-key belong together.", 2);
   }
+  if (options.httpsPort === undefined && (options.host ?? options.tlsCert ?? options.tlsCa) !== undefined) {
+    throw new CommandError("--host and --tls-* are about HTTPS: give --https-port, too.", 2);
+  }
+  const host = options.host ?? HOST_DEFAULT;
   if (options.testHooks && options.insecureHttpHost !== undefined) {
     throw new CommandError("--test-hooks works on the loopback address only, not with --insecure-http-host.", 2);
   }
-  if (
-    options.testHooks &&
-    options.httpsPort !== undefined &&
-    !["127.0.0.1", "::1", "localhost"].includes(options.host)
-  ) {
+  if (options.testHooks && !["127.0.0.1", "::1", "localhost"].includes(host)) {
     throw new CommandError("--test-hooks works on the loopback address only: leave --host out.", 2);
   }
   return {
@@ -64,7 +72,7 @@ function serverConfig(options: ServeOptions): ServerConfig {
     port: options.port,
     httpHost: options.insecureHttpHost ?? "127.0.0.1",
     httpsPort: options.httpsPort ?? null,
-    host: options.host,
+    host,
     certificate:
       options.tlsCert === undefined || options.tlsKey === undefined
         ? null
@@ -74,10 +82,22 @@ function serverConfig(options: ServeOptions): ServerConfig {
 }
 
 export async function serve(options: ServeOptions): Promise<void> {
-  const config = serverConfig(options);
   const log = openLog(options.json ?? false);
+  try {
+    await serveUntilStopped(options, log);
+  } catch (error) {
+    if (!options.json) throw error;
+    const { message, stack, exitCode } = outcomeOf(error);
+    log.error(message, undefined, { exitCode, ...(stack === null ? {} : { stack }) });
+    process.exitCode = exitCode;
+  }
+}
+
+/** Resolves when the server answers; from then on signals stop it. */
+async function serveUntilStopped(options: ServeOptions, log: Log): Promise<void> {
+  const config = serverConfig(options);
   const { startServer } = await import("../main.ts");
-  const server = await startServer(config, log, () => readPassphrase(options, "Passphrase: "));
+  const server = await startServer(config, log, (which) => readPassphrase(options, which));
   let stopping = false;
   const stop = (signal: string): void => {
     if (stopping) return;
@@ -101,11 +121,13 @@ export async function serve(options: ServeOptions): Promise<void> {
 
 function greeting(config: ServerConfig, state: ServerState): string {
   const lines = [
-    `Waxseal ${state.sealed ? "is SEALED (give it its passphrase: waxseal unseal)" : "is ready"}`,
+    `Waxseal ${state.sealed ? "is SEALED: it answers 503 until it is given its passphrase" : "is ready"}`,
     `  endpoint         ${state.endpoint}${state.httpsEndpoint === null ? "" : `   ${state.httpsEndpoint}`}`,
     `  account, region  ${state.accountId}, ${state.region}`,
     `  root credentials ${config.dataDir}/private/root-credentials.json`,
-    `  use it           eval "$(npx waxseal env --data-dir ${config.dataDir})" && aws kms list-keys`,
+    state.sealed
+      ? `  unseal it        npx waxseal unseal --data-dir ${quoted(config.dataDir)}`
+      : `  use it           eval "$(npx waxseal env --data-dir ${quoted(config.dataDir)})" && aws kms list-keys`,
   ];
   return `${lines.join("\n")}\n`;
 }

@@ -119,7 +119,7 @@ function createIntake(connection: Connection, head: RequestHead, totals: Totals,
   };
 
   return {
-    take: body.take,
+    take: (chunk) => body.take(chunk),
     async complete() {
       // The place of a request that is refused here is given back like that of any other.
       if (isFull(totals, limits)) {

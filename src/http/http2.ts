@@ -102,8 +102,8 @@ function serveStream(
     return;
   }
   const intake = options.exchange.intake(connection, head);
-  stream.once("finish", intake.release);
-  stream.once("close", intake.release);
+  stream.once("finish", () => intake.release());
+  stream.once("close", () => intake.release());
   if ((received.flags & FLAG_END_STREAM) !== 0) {
     void intake.complete().then(reply);
     return;

@@ -9,7 +9,7 @@ import { connect as connectTls } from "node:tls";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { movableClock, systemClock } from "../base/clock.ts";
 import { http2Request, startServer, type TestServer } from "./testing/connect.ts";
-import { loadOrCreateCertificate, type ServerCertificate } from "./tls.ts";
+import { type CertificateOptions, loadOrCreateCertificate, type ServerCertificate } from "./tls.ts";
 
 const DAY_MS = 24 * 60 * 60_000;
 let root = "";
@@ -43,6 +43,24 @@ describe("the certificate", () => {
 
     const again = await loadOrCreateCertificate({ directory, hosts, clock });
     expect(again).toEqual({ ...made, issuedBecause: null });
+  });
+
+  test("for a server that listens on everything names the addresses of its interfaces; temporary ones do not renew it", async () => {
+    const options = { directory: join(root, "everywhere"), hosts: ["0.0.0.0"], clock: movableClock(undefined, 0) };
+    const address = (family: "IPv4" | "IPv6", text: string, internal = false) => ({ family, address: text, internal });
+    const interfacesWith = (v4: string, v6: string): NonNullable<CertificateOptions["interfaces"]> => ({
+      lo: [address("IPv4", "127.0.0.2", true)],
+      eth0: [address("IPv4", v4), address("IPv6", v6), address("IPv6", "fe80::1"), address("IPv4", "169.254.0.1")],
+    });
+    const made = await loadOrCreateCertificate({ ...options, interfaces: interfacesWith("192.0.2.7", "2001:db8::7") });
+    const leaf = new X509Certificate(made.cert);
+    for (const one of ["192.0.2.7", "2001:db8::7"]) expect(leaf.checkIP(one)).toBe(one);
+    for (const one of ["127.0.0.2", "fe80::1", "169.254.0.1"]) expect(leaf.checkIP(one)).toBeUndefined();
+
+    const reasonWith = async (v4: string, v6: string): Promise<unknown> =>
+      (await loadOrCreateCertificate({ ...options, interfaces: interfacesWith(v4, v6) })).issuedBecause;
+    expect(await reasonWith("192.0.2.7", "2001:db8::8")).toBeNull();
+    expect(await reasonWith("192.0.2.8", "2001:db8::8")).toBe("hosts changed");
   });
 
   test("is renewed with a new CA within 30 days of its end, and for a new host", async () => {

@@ -1,9 +1,10 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { chmod, mkdir, open, readFile, rename } from "node:fs/promises";
-import { hostname } from "node:os";
+import { hostname, type NetworkInterfaceInfo, networkInterfaces } from "node:os";
 import { isIP } from "node:net";
 import { join } from "node:path";
 import type { Clock } from "../base/clock.ts";
+import { OperatorError } from "../base/operator-error.ts";
 import { issueCertificate } from "./certificate.ts";
 
 const DAY_MS = 24 * 60 * 60_000;
@@ -27,12 +28,19 @@ export interface ServerCertificate {
   readonly issuedBecause: "first start" | "close to expiry" | "hosts changed" | null;
 }
 
+type NetworkInterface = Pick<NetworkInterfaceInfo, "address" | "family" | "internal">;
+
 export interface CertificateOptions {
   /** `DIR/private/tls`; made when absent. */
   readonly directory: string;
-  /** Names and addresses under which clients reach the server, besides localhost and the machine's own name. */
+  /**
+   * Names and addresses under which clients reach the server, besides localhost and the machine's own name. One that listens
+   * on everything (0.0.0.0, ::) stands for the addresses of this machine's interfaces.
+   */
   readonly hosts: readonly string[];
   readonly clock: Pick<Clock, "wallMs">;
+  /** The machine's network interfaces, unless a test has others. */
+  readonly interfaces?: NodeJS.Dict<readonly NetworkInterface[]>;
   /** The operator's own files. They are used as they are. */
   readonly provided?: { readonly certificateFile: string; readonly keyFile: string; readonly caFile: string | null };
 }
@@ -53,7 +61,10 @@ export async function loadOrCreateCertificate(options: CertificateOptions): Prom
     cert: join(options.directory, "cert.pem"),
     key: join(options.directory, "key.pem"),
   };
-  const hosts = [...new Set(["localhost", "127.0.0.1", "::1", hostname(), ...options.hosts])].filter(
+  const { lasting, passing } = options.hosts.some(isWildcard)
+    ? interfaceAddresses(options.interfaces ?? networkInterfaces())
+    : { lasting: [], passing: [] };
+  const hosts = [...new Set(["localhost", "127.0.0.1", "::1", hostname(), ...options.hosts, ...lasting])].filter(
     (host) => !isWildcard(host),
   );
   const [cert, key, ca] = await Promise.all([readIfThere(files.cert), readIfThere(files.key), readIfThere(files.ca)]);
@@ -66,7 +77,7 @@ export async function loadOrCreateCertificate(options: CertificateOptions): Prom
   const nowMs = options.clock.wallMs();
   const issued = issueCertificate({
     caName: CA_NAME,
-    hosts,
+    hosts: [...hosts, ...passing.filter((address) => !hosts.includes(address))],
     notBeforeMs: nowMs - BACKDATED_MS,
     notAfterMs: nowMs + LEAF_LIFETIME_MS - BACKDATED_MS,
   });
@@ -81,10 +92,33 @@ export async function loadOrCreateCertificate(options: CertificateOptions): Prom
 /** Addresses to listen on that nobody connects to. */
 const isWildcard = (host: string): boolean => host === "" || host === "0.0.0.0" || host === "::";
 
+/** A machine with more is a router or runs many containers; its certificate names the first. */
+const INTERFACE_ADDRESSES_MAX = 64;
+
+/**
+ * The addresses under which other machines reach this one. IPv6 addresses may be temporary (RFC 8981): a new one is no reason
+ * to make a new certificate, which every client would have to trust anew. Link-local ones are left out: clients need a zone
+ * with them, and that stands in no certificate.
+ */
+function interfaceAddresses(interfaces: NodeJS.Dict<readonly NetworkInterface[]>): {
+  readonly lasting: readonly string[];
+  readonly passing: readonly string[];
+} {
+  const found = Object.values(interfaces)
+    .flatMap((addresses) => addresses ?? [])
+    .filter(({ internal, address }) => !internal && !/^(fe[89ab]|169\.254\.)/i.test(address))
+    .slice(0, INTERFACE_ADDRESSES_MAX);
+  const of = (family: string): readonly string[] =>
+    found.filter((one) => one.family === family).map((one) => one.address);
+  return of("IPv4").length > 0 ? { lasting: of("IPv4"), passing: of("IPv6") } : { lasting: of("IPv6"), passing: [] };
+}
+
 function inspect(cert: string, key: string, caFile: string | null): ServerCertificate {
   const leaf = new X509Certificate(cert);
   if (!leaf.checkPrivateKey(createPrivateKey(key)))
-    throw new Error("the TLS key does not belong to the TLS certificate");
+    throw new OperatorError(
+      "The TLS key does not belong to the TLS certificate: name the two that were made together.",
+    );
   return { cert, key, caFile, expiresAtMs: Date.parse(leaf.validTo), issuedBecause: null };
 }
 

@@ -1,7 +1,8 @@
-import { chmod, rm } from "node:fs/promises";
+import { chmod, open, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { once } from "node:events";
 import { ServiceError } from "../base/errors.ts";
+import { socketPath } from "../base/socket-path.ts";
 
 /** Longest request body: a passphrase and little more. */
 const BODY_BYTES_MAX = 16_384;
@@ -17,22 +18,31 @@ export interface AdminSocket {
  * The door for whoever owns the data directory on this machine: a Unix socket that only its owner may open (mode 0600).
  * It needs no credentials, because reading the directory gives more than the socket does.
  */
-export async function openAdminSocket(path: string, routes: AdminRoutes): Promise<AdminSocket> {
-  await rm(path, { force: true });
+export async function openAdminSocket(directoryPath: string, name: string, routes: AdminRoutes): Promise<AdminSocket> {
+  const directory = await open(directoryPath, "r");
   const server = createServer((request, response) => {
     serve(routes, request, response).catch(() => response.destroy());
   });
-  const listening = once(server, "listening");
-  server.listen(path);
-  await listening;
-  await chmod(path, 0o600);
-  return {
-    async close() {
-      server.closeAllConnections();
-      await new Promise((done) => server.close(done));
-      await rm(path, { force: true });
-    },
-  };
+  try {
+    const path = socketPath(directoryPath, directory.fd, name);
+    await rm(path, { force: true });
+    const listening = once(server, "listening");
+    server.listen(path);
+    await listening;
+    await chmod(path, 0o600);
+    return {
+      async close() {
+        server.closeAllConnections();
+        await new Promise((done) => server.close(done));
+        await rm(path, { force: true });
+        await directory.close();
+      },
+    };
+  } catch (error) {
+    server.close();
+    await directory.close();
+    throw error;
+  }
 }
 
 async function serve(routes: AdminRoutes, request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -1,3 +1,4 @@
+import { OperatorError } from "../base/operator-error.ts";
 import { exportRecord, overwriteRecord } from "../services/kinesis/debug-record.ts";
 import { RecordReader } from "../store/caching-reader.ts";
 import type { MetadataStore } from "../store/metadata-store.ts";
@@ -19,7 +20,8 @@ export async function readOrReplaceRecord(
   replacement: Uint8Array | null,
 ): Promise<Uint8Array> {
   const deployment = await readDeployment(store);
-  if (deployment === null) throw new Error(`${record.dataDir} holds no deployment: nothing was ever stored in it.`);
+  if (deployment === null)
+    throw new OperatorError(`${record.dataDir} holds no deployment: nothing was ever stored in it.`);
   const stores = { reader: new RecordReader(store), records };
   const name = { ...record, accountId: deployment.accountId, region: deployment.region };
   if (replacement !== null) await overwriteRecord(stores, name, replacement);

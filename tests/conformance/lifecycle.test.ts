@@ -242,11 +242,96 @@ describe("the command line", () => {
     expect((await waxseal([...debug, "--out", "/dev/null"])).code).not.toBe(0);
   });
 
+  test("init tells where the root key is, and warns only of one beside the data", async () => {
+    const keyFile = join(directory(), "root.key");
+    const elsewhere = await waxsealOk(["init", "--data-dir", join(directory(), "new"), "--seal", `file:${keyFile}`]);
+    expect(elsewhere).toContain(keyFile);
+    expect(elsewhere).not.toMatch(/beside/);
+    expect(await waxsealOk(["init", "--data-dir", join(directory(), "new")])).toMatch(/lies beside the data/);
+  });
+
+  test("the first start warns once of a key beside the data, later starts do not", async () => {
+    const dataDir = join(directory(), "new");
+    const first = await start({ dataDir });
+    expect(first.output().stderr).toMatch(/root key lies in the data directory/);
+    await first.stop();
+    const second = await start({ dataDir });
+    expect(second.output().stderr).not.toMatch(/root key lies/);
+  });
+
   test("every command explains itself", async () => {
     for (const command of [[], ["serve"], ["env"], ["init"], ["status"], ["seal"], ["unseal"], ["demo"], ["bench"]]) {
       expect(await waxsealOk([...command, "--help"])).toMatch(/Usage: waxseal/);
     }
-    expect((await waxseal(["no-such-command"])).code).not.toBe(0);
+    expect(await waxsealOk([])).toBe(await waxsealOk(["--help"]));
+  });
+});
+
+describe("a start that the operator can mend", () => {
+  /** Runs `serve` that must fail: in one sentence, without a stack. */
+  async function refusal(args: readonly string[]): Promise<{ readonly code: number | null; readonly stderr: string }> {
+    const { code, stdout, stderr } = await waxseal(["serve", "--port", "0", ...args], { timeoutMs: 20_000 });
+    expect(stdout).toBe("");
+    expect(stderr).not.toMatch(/^\s+at /m);
+    expect(stderr.trim().split("\n")).toHaveLength(1);
+    return { code, stderr };
+  }
+
+  test("a busy port names the option that chooses another", async () => {
+    const server = await start({ dataDir: directory(), https: true });
+    const dataDir = directory();
+    await waxsealOk(["init", "--data-dir", dataDir]);
+    const plain = await refusal(["--data-dir", dataDir, "--port", new URL(server.endpoint).port]);
+    expect(plain).toMatchObject({ code: 1, stderr: expect.stringMatching(/^waxseal: Port \d+ .*--port/) as unknown });
+    const httpsPort = new URL(server.httpsEndpoint ?? "").port;
+    const secure = await refusal(["--data-dir", dataDir, "--https-port", httpsPort]);
+    expect(secure).toMatchObject({ code: 1, stderr: expect.stringMatching(/--https-port/) as unknown });
+  });
+
+  test("a directory in use, one that is a file, and a missing certificate are said in one sentence", async () => {
+    const server = await start({ dataDir: directory() });
+    expect(await refusal(["--data-dir", server.dataDir])).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/in use by process \d+/) as unknown,
+    });
+    const file = join(directory(), "file");
+    writeFileSync(file, "");
+    expect((await refusal(["--data-dir", file])).stderr).toContain(file);
+    const dataDir = directory();
+    await waxsealOk(["init", "--data-dir", dataDir]);
+    const absent = ["--tls-cert", `${file}.pem`, "--tls-key", `${file}.key`];
+    expect((await refusal(["--data-dir", dataDir, "--https-port", "0", ...absent])).stderr).toMatch(/--tls-cert/);
+  });
+
+  test("what was chosen at init cannot be chosen differently", async () => {
+    const dataDir = directory();
+    const passphrase = join(directory(), "passphrase");
+    writeFileSync(passphrase, "long enough\n");
+    await waxsealOk(["init", "--data-dir", dataDir, "--region", "eu-west-1"]);
+    const region = await refusal(["--data-dir", dataDir, "--region", "us-east-1"]);
+    expect(region).toMatchObject({ code: 1, stderr: expect.stringMatching(/eu-west-1/) as unknown });
+    const again = await waxseal(["init", "--data-dir", dataDir, "--region", "us-east-1"]);
+    expect(again).toMatchObject({ code: 1, stderr: expect.stringMatching(/eu-west-1/) as unknown });
+    const sealed = await refusal(["--data-dir", dataDir, "--passphrase-file", passphrase]);
+    expect(sealed).toMatchObject({ code: 1, stderr: expect.stringMatching(/sealed by a key file/) as unknown });
+  });
+
+  test("with --json it is one JSON line on stderr", async () => {
+    const server = await start({ dataDir: directory() });
+    const { code, stderr } = await refusal(["--data-dir", server.dataDir, "--json"]);
+    expect(code).toBe(1);
+    expect(JSON.parse(stderr)).toMatchObject({ msg: expect.stringMatching(/in use by process/) as unknown });
+  });
+
+  test.each([
+    ["an unknown command", ["no-such-command"]],
+    ["an unknown option", ["serve", "--nope"]],
+    ["a port that is none", ["serve", "--port", "http"]],
+    ["an address for HTTPS without HTTPS", ["serve", "--host", "0.0.0.0"]],
+    ["two sources of a passphrase", ["serve", "--passphrase-file", "f", "--passphrase-fd", "3"]],
+    ["no rounds", ["bench", "streams", "--rounds", "0"]],
+  ])("%s is wrong usage", async (_, args) => {
+    expect((await waxseal(args, { timeoutMs: 20_000 })).code).toBe(2);
   });
 });
 
