@@ -14,7 +14,9 @@ export interface BenchOptions {
 const RECORD_BYTES = 1024;
 const SHARD_COUNT = 4;
 const BATCH_RECORDS = 500;
+/** A single put pays its share of a commit, and of a block: the more arrive together, the less. */
 const PUT_RECORD_CONNECTIONS = 16;
+const PUT_RECORD_CONNECTIONS_MANY = 64;
 const BATCH_CONNECTIONS = 4;
 /** Requests signed ahead and sent again and again. */
 const SIGNED_SINGLE = 64;
@@ -34,7 +36,7 @@ interface Stream {
 
 /** PutRecord, PutRecords and GetRecords, without and with encryption in alternation, and the bare floors. */
 export async function benchStreams(target: Target, options: BenchOptions): Promise<Readonly<Record<string, unknown>>> {
-  const connections = new Connections(target.endpoint, PUT_RECORD_CONNECTIONS);
+  const connections = new Connections(target.endpoint, PUT_RECORD_CONNECTIONS_MANY);
   const sign = (operation: string, input: Readonly<Record<string, unknown>>): SignedRequest =>
     signJson(target.endpoint, target.credentials, "kinesis", `Kinesis_20131202.${operation}`, input);
   const call = async (operation: string, input: Readonly<Record<string, unknown>>): Promise<Record<string, unknown>> =>
@@ -63,6 +65,7 @@ export async function benchStreams(target: Target, options: BenchOptions): Promi
   }
   const work: readonly [string, number, (stream: Stream, worker: number) => Promise<number>][] = [
     ["PutRecord", PUT_RECORD_CONNECTIONS, (stream, worker) => putSingle(connections, stream, worker)],
+    ["PutRecord x64", PUT_RECORD_CONNECTIONS_MANY, (stream, worker) => putSingle(connections, stream, worker)],
     ["PutRecords", BATCH_CONNECTIONS, (stream, worker) => putBatch(connections, stream, worker)],
     ["GetRecords", BATCH_CONNECTIONS, (stream, worker) => getBatch(connections, sign, stream, worker)],
   ];
@@ -261,7 +264,7 @@ function addedByEncryption(
   measured: ReadonlyMap<string, readonly Measured[]>,
 ): Readonly<Record<string, number | null>> {
   const added: Record<string, number | null> = {};
-  for (const operation of ["PutRecord", "PutRecords", "GetRecords"]) {
+  for (const operation of ["PutRecord", "PutRecord x64", "PutRecords", "GetRecords"]) {
     const off = measured.get(`${operation} (encryption off)`)?.map(cpuUsPerRecord) ?? [];
     const on = measured.get(`${operation} (encryption on)`)?.map(cpuUsPerRecord) ?? [];
     if (on.length === 0) continue;
@@ -277,7 +280,7 @@ export function streamsText(result: Readonly<Record<string, unknown>>): string {
   const floors = result["floors"] as readonly Floor[];
   const added = result["added"] as Readonly<Record<string, number | null>>;
   return [
-    `Streams: records of ${RECORD_BYTES} bytes, ${SHARD_COUNT} shards, durable; medians over rounds in alternation`,
+    `Streams: records of ${RECORD_BYTES} bytes, ${SHARD_COUNT} shards, durable; PutRecord at 16 and 64 connections; medians over rounds`,
     tableText(
       ["case", "records/s", "p50 ms", "p99 ms", "server CPU us/record"],
       cases.map((row) => [
