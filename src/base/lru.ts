@@ -2,6 +2,8 @@
 export class LruMap<K, V> {
   readonly #entries = new Map<K, V>();
   readonly #countMax: number;
+  /** What was used last stays where it is: moving it costs more than finding it. */
+  #newest: K | undefined;
   readonly #onEvict: ((key: K, value: V) => void) | undefined;
 
   constructor(countMax: number, onEvict?: (key: K, value: V) => void) {
@@ -15,15 +17,17 @@ export class LruMap<K, V> {
 
   get(key: K): V | undefined {
     const value = this.#entries.get(key);
-    if (value === undefined) return undefined;
+    if (value === undefined || key === this.#newest) return value;
     this.#entries.delete(key);
     this.#entries.set(key, value);
+    this.#newest = key;
     return value;
   }
 
   set(key: K, value: V): void {
     this.#entries.delete(key);
     this.#entries.set(key, value);
+    this.#newest = key;
     if (this.#entries.size <= this.#countMax) return;
     const oldest = this.#entries.entries().next().value;
     if (oldest === undefined) return;

@@ -1,3 +1,4 @@
+import { setFlagsFromString } from "node:v8";
 import { dataDirectory, DEFAULT_REGION, parseSealChoice, type ServerConfig } from "../config.ts";
 import type { ServerState } from "../main.ts";
 import type { Log } from "../server/log.ts";
@@ -96,6 +97,7 @@ export async function serve(options: ServeOptions): Promise<void> {
 /** Resolves when the server answers; from then on signals stop it. */
 async function serveUntilStopped(options: ServeOptions, log: Log): Promise<void> {
   const config = serverConfig(options);
+  tuneCollector();
   const { startServer } = await import("../main.ts");
   const server = await startServer(config, log, (which) => readPassphrase(options, which));
   let stopping = false;
@@ -130,4 +132,13 @@ function greeting(config: ServerConfig, state: ServerState): string {
       : `  use it           eval "$(npx waxseal env --data-dir ${quoted(config.dataDir)})" && aws kms list-keys`,
   ];
   return `${lines.join("\n")}\n`;
+}
+
+/**
+ * Each sealed record leaves a few small buffers of node:crypto behind. Helper threads that free them cost more to wake
+ * than they take off the main thread: without them, encryption costs half as much CPU for a single put.
+ */
+function tuneCollector(): void {
+  setFlagsFromString("--no-concurrent-array-buffer-sweeping");
+  setFlagsFromString("--no-parallel-scavenge");
 }

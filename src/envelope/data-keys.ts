@@ -11,6 +11,7 @@ import { wipe } from "../crypto/wipe.ts";
 import type { Call, Principal, RememberedPermission } from "../gateway/contract.ts";
 import type { DataKeyScope, KeyService } from "./key-service.ts";
 import type { SealingKey, WrappedDataKey } from "./record-block.ts";
+import { sealingKey } from "./record-block.ts";
 import { XAES_KEY_BYTES, XaesKey } from "./xaes.ts";
 
 /** AWS's own figure for Kinesis: key material is asked for about every five minutes. Counted from before the KMS call. */
@@ -95,8 +96,10 @@ class KeyCache<Value> {
 
   /** The way of nearly every record: the key is here, and so is a permission that stands. */
   findAllowed(id: string, uses: number, isAllowed: (remembered: RememberedPermission) => boolean): Entry<Value> | null {
-    const entry = this.find(id, 0);
-    return entry !== null && isAllowed(entry.permission) ? this.find(id, uses) : null;
+    const entry = this.find(id, uses);
+    if (entry === null || isAllowed(entry.permission)) return entry;
+    entry.uses -= uses;
+    return null;
   }
 
   flight(id: string): Promise<Entry<Value> | null> | undefined {
@@ -213,7 +216,8 @@ export function createDataKeys(deps: { readonly keyService: KeyService; readonly
   const generate = async (call: Call, scope: DataKeyScope): Promise<{ value: SealingKey; key: XaesKey }> => {
     const generated = await keyService.generateDataKey(call, scope);
     const { key, commitment } = adopt(generated.plaintext);
-    return { key, value: { key, commitment, wrapped: generated.ciphertext, keyArn: generated.keyArn } };
+    const value = sealingKey(key, { commitment, wrapped: generated.ciphertext, keyArn: generated.keyArn });
+    return { key, value };
   };
 
   const unwrap = async (

@@ -5,7 +5,15 @@ import { describe, expect, test } from "vitest";
 import { systemRandom } from "../base/random.ts";
 import { commitmentOf } from "./data-keys.ts";
 import type { BlockOrigin, ParsedBlock, PlainRecord, SealingKey } from "./record-block.ts";
-import { clearBlock, extractRecord, openRecords, parseBlock, replaceRecord, sealBlock } from "./record-block.ts";
+import {
+  clearBlock,
+  extractRecord,
+  openRecords,
+  parseBlock,
+  replaceRecord,
+  sealBlock,
+  sealingKey,
+} from "./record-block.ts";
 import { XaesKey } from "./xaes.ts";
 
 const random = systemRandom();
@@ -14,12 +22,11 @@ const ARRIVAL_MS = 1_700_000_000_123;
 const FIRST = 41;
 
 function dataKey(plaintext: Uint8Array = randomBytes(32)): SealingKey {
-  return {
-    key: new XaesKey(plaintext),
+  return sealingKey(new XaesKey(plaintext), {
     commitment: commitmentOf(plaintext),
     keyArn: "arn:aws:kms:eu-central-1:111122223333:key/11111111-1111-4111-8111-111111111111",
     wrapped: randomBytes(184),
-  };
+  });
 }
 
 const key = dataKey();

@@ -57,9 +57,30 @@ export interface WrappedDataKey {
   readonly commitment: Uint8Array;
 }
 
-export interface SealingKey extends WrappedDataKey {
-  readonly key: XaesKey;
+interface WithHead extends WrappedDataKey {
+  /** ARN and wrapped key as they stand in every block under the key. */
+  readonly head: Buffer;
 }
+
+export interface SealingKey extends WithHead {
+  readonly key: XaesKey;
+  /** The authenticated data of every record under the key, up to what names stream, shard, index and time. */
+  readonly boundTo: Buffer;
+}
+
+/** Lays out ahead of time what all blocks under one data key share. */
+export const sealingKey = (key: XaesKey, dataKey: WrappedDataKey): SealingKey => ({
+  ...withHead(dataKey),
+  key,
+  boundTo: keyBinding(SUITE_XAES_256_GCM, dataKey),
+});
+
+const withHead = ({ keyArn, wrapped, commitment }: WrappedDataKey): WithHead => ({
+  keyArn,
+  wrapped,
+  commitment,
+  head: Buffer.concat([Buffer.from(keyArn, "utf8"), wrapped]),
+});
 
 /** A block whose header and table are whole. Positions count from 0 within the block. */
 export interface ParsedBlock {
@@ -101,22 +122,25 @@ export function storedContentBytes(block: ParsedBlock, position: number): number
   return Math.max(0, length - overhead - BODY_OVERHEAD_BYTES);
 }
 
-/** The authenticated data of all records of a block; the last 16 bytes (index, arrival) change from record to record. */
-function associatedData(suite: number, dataKey: WrappedDataKey, origin: BlockOrigin): Buffer {
-  const { keyArn, commitment } = dataKey;
-  const { streamId, shardIndex } = origin;
-  if (streamId.length > 255) throw new RangeError("a stream id has at most 255 bytes");
+function keyBinding(suite: number, { keyArn, commitment }: WrappedDataKey): Buffer {
   const keyArnBytes = Buffer.byteLength(keyArn, "utf8");
-  const aad = Buffer.allocUnsafe(8 + keyArnBytes + COMMITMENT_BYTES + 1 + streamId.length + 20);
-  MAGIC.copy(aad, 0);
-  aad[4] = VERSION;
-  aad[SUITE_AT] = suite;
-  aad.writeUInt16BE(keyArnBytes, 6);
-  let at = 8 + aad.write(keyArn, 8, "utf8");
-  aad.set(commitment, at);
-  at += COMMITMENT_BYTES;
-  aad[at] = streamId.length;
-  at += 1 + aad.write(streamId, at + 1, "latin1");
+  const bytes = Buffer.allocUnsafe(8 + keyArnBytes + COMMITMENT_BYTES);
+  MAGIC.copy(bytes, 0);
+  bytes[4] = VERSION;
+  bytes[SUITE_AT] = suite;
+  bytes.writeUInt16BE(keyArnBytes, 6);
+  bytes.write(keyArn, 8, "utf8");
+  bytes.set(commitment, 8 + keyArnBytes);
+  return bytes;
+}
+
+/** The authenticated data of all records of a block; the last 16 bytes (index, arrival) change from record to record. */
+function associatedData(boundTo: Buffer, { streamId, shardIndex }: BlockOrigin): Buffer {
+  if (streamId.length > 255) throw new RangeError("a stream id has at most 255 bytes");
+  const aad = Buffer.allocUnsafe(boundTo.length + 1 + streamId.length + 20);
+  aad.set(boundTo);
+  aad[boundTo.length] = streamId.length;
+  const at = boundTo.length + 1 + aad.write(streamId, boundTo.length + 1, "latin1");
   aad.writeUInt32BE(shardIndex, at);
   return aad;
 }
@@ -130,13 +154,13 @@ function bindRecord(aad: Buffer, index: number, arrivalMs: number): void {
 function writeHead(
   out: Buffer,
   suite: number,
-  dataKey: WrappedDataKey | null,
+  dataKey: WithHead | null,
   firstIndex: number,
   lengths: readonly number[],
   arrivalMsOf: (position: number) => number,
 ): number {
-  const keyArnBytes = dataKey === null ? 0 : out.write(dataKey.keyArn, FIXED_BYTES, "utf8");
   const wrappedBytes = dataKey?.wrapped.length ?? 0;
+  const keyArnBytes = (dataKey?.head.length ?? 0) - wrappedBytes;
   MAGIC.copy(out, 0);
   out[4] = VERSION;
   out[SUITE_AT] = suite;
@@ -147,7 +171,7 @@ function writeHead(
   if (dataKey === null) out.fill(0, COMMITMENT_AT, FIXED_BYTES);
   else {
     out.set(dataKey.commitment, COMMITMENT_AT);
-    out.set(dataKey.wrapped, FIXED_BYTES + keyArnBytes);
+    out.set(dataKey.head, FIXED_BYTES);
   }
   let at = FIXED_BYTES + keyArnBytes + wrappedBytes;
   for (let position = 0; position < lengths.length; position++) {
@@ -159,11 +183,8 @@ function writeHead(
   return at + CHECKSUM_BYTES;
 }
 
-const headBytes = (dataKey: WrappedDataKey | null, count: number): number =>
-  FIXED_BYTES +
-  (dataKey === null ? 0 : Buffer.byteLength(dataKey.keyArn) + dataKey.wrapped.length) +
-  count * TABLE_ENTRY_BYTES +
-  CHECKSUM_BYTES;
+const headBytes = (dataKey: WithHead | null, count: number): number =>
+  FIXED_BYTES + (dataKey?.head.length ?? 0) + count * TABLE_ENTRY_BYTES + CHECKSUM_BYTES;
 
 const sum = (lengths: readonly number[]): number => lengths.reduce((total, length) => total + length, 0);
 
@@ -206,9 +227,8 @@ export function sealBlock(
   const lengths = records.map((record) => contentBytes(record) + BODY_OVERHEAD_BYTES + SEALED_OVERHEAD_BYTES);
   const out = Buffer.allocUnsafeSlow(headBytes(dataKey, records.length) + sum(lengths));
   let at = writeHead(out, SUITE_XAES_256_GCM, dataKey, firstIndex, lengths, () => arrivalMs);
-  const aad = associatedData(SUITE_XAES_256_GCM, dataKey, origin);
-  const nonces = random.bytes(records.length * XAES_NONCE_BYTES);
-  const keys = dataKey.key.derive(nonces);
+  const aad = associatedData(dataKey.boundTo, origin);
+  const { nonces, keys } = dataKey.key.fresh(random, records.length);
   for (let position = 0; position < records.length; position++) {
     const nonceAt = position * XAES_NONCE_BYTES;
     const nonce = nonces.subarray(nonceAt, nonceAt + XAES_NONCE_BYTES);
@@ -337,7 +357,7 @@ export function openRecords(
     block.bytes.copy(nonces, (position - from) * XAES_NONCE_BYTES, start, start + XAES_NONCE_BYTES);
   }
   const keys = key.derive(nonces);
-  const aad = associatedData(block.suite, block.dataKey, origin);
+  const aad = associatedData(keyBinding(block.suite, block.dataKey), origin);
   for (let position = from; position < to; position++) {
     const keyAt = (position - from) * 32;
     const record = openSealed(block, position, keys.subarray(keyAt, keyAt + 32), aad);
@@ -368,7 +388,8 @@ export function replaceRecord(block: ParsedBlock, position: number, replacement:
   );
   const recordsAt = block.offsets[0] ?? 0;
   const out = Buffer.alloc(block.bytes.length - (end - start) + replacement.length);
-  writeHead(out, block.suite, block.dataKey, block.firstIndex, lengths, (at) => block.arrivalsMs[at] ?? 0);
+  const dataKey = block.dataKey === null ? null : withHead(block.dataKey);
+  writeHead(out, block.suite, dataKey, block.firstIndex, lengths, (at) => block.arrivalsMs[at] ?? 0);
   block.bytes.copy(out, recordsAt, recordsAt, start);
   out.set(replacement, start);
   block.bytes.copy(out, start + replacement.length, end);

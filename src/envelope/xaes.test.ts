@@ -1,5 +1,6 @@
 import { createCipheriv, createHash, randomBytes } from "node:crypto";
 import { describe, expect, test } from "vitest";
+import { systemRandom } from "../base/random.ts";
 import { XAES_NONCE_BYTES, XaesKey } from "./xaes.ts";
 
 function seal(key: Uint8Array, nonce: Uint8Array, plaintext: Uint8Array, aad: Uint8Array): Buffer {
@@ -57,6 +58,31 @@ describe("XAES-256-GCM", () => {
     key.destroy();
     expect(key.destroyed).toBe(true);
     expect(() => key.derive(nonce)).toThrow("destroyed");
+  });
+
+  test("fresh keys are those of their nonces, and no nonce comes twice", () => {
+    const key = new XaesKey(randomBytes(32));
+    const seen = new Set<string>();
+    for (const count of [1, 3, 16, 17, 40, 100, ...Array.from({ length: 60 }, () => 7)]) {
+      const { nonces, keys } = key.fresh(systemRandom(), count);
+      expect([nonces.length, keys.length]).toEqual([count * XAES_NONCE_BYTES, count * 32]);
+      expect(keys.equals(key.derive(nonces))).toBe(true);
+      for (let at = 0; at < nonces.length; at += XAES_NONCE_BYTES) {
+        seen.add(nonces.toString("hex", at, at + XAES_NONCE_BYTES));
+      }
+      keys.fill(0);
+    }
+    expect(seen.size).toBe(1 + 3 + 16 + 17 + 40 + 100 + 60 * 7);
+  });
+
+  test("a destroyed key leaves no record key behind that was made ahead", () => {
+    const key = new XaesKey(randomBytes(32));
+    const { keys } = key.fresh(systemRandom(), 1);
+    const ahead = new Uint8Array(keys.buffer, keys.byteOffset, 64 * 32);
+    expect(ahead.some((byte) => byte !== 0)).toBe(true);
+    key.destroy();
+    expect(ahead.every((byte) => byte === 0)).toBe(true);
+    expect(() => key.fresh(systemRandom(), 1)).toThrow("destroyed");
   });
 
   test("takes keys of 32 bytes only", () => {

@@ -4,7 +4,7 @@ import { movableClock } from "../../base/clock.ts";
 import { systemRandom } from "../../base/random.ts";
 import { commitmentOf } from "../../envelope/data-keys.ts";
 import type { PlainRecord, SealingKey } from "../../envelope/record-block.ts";
-import { openRecords, parseBlock } from "../../envelope/record-block.ts";
+import { openRecords, parseBlock, sealingKey } from "../../envelope/record-block.ts";
 import { XaesKey } from "../../envelope/xaes.ts";
 import { memoryRecordLog } from "../../store/memory-record-log.ts";
 import type { Block, RecordLog, ShardRef } from "../../store/record-log.ts";
@@ -16,7 +16,8 @@ const record = (text: string): PlainRecord => ({ partitionKey: "k", data: Buffer
 
 function dataKey(): SealingKey {
   const plaintext = randomBytes(32);
-  return { key: new XaesKey(plaintext), commitment: commitmentOf(plaintext), keyArn: "arn", wrapped: randomBytes(20) };
+  const wrapped = { commitment: commitmentOf(plaintext), keyArn: "arn", wrapped: randomBytes(20) };
+  return sealingKey(new XaesKey(plaintext), wrapped);
 }
 
 function writersOn(records: RecordLog, clock = movableClock()): ShardWriters {
