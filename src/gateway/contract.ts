@@ -63,6 +63,18 @@ export interface AccessCheck {
    * call's principal, region and service alone: a remembered permission relies on it.
    */
   readonly context?: ContextValues;
+  /**
+   * Grants that let the caller do this, besides policies (KMS). Asked only when policies allow nothing and deny nothing: an
+   * explicit deny wins over every grant.
+   */
+  readonly grants?: () => Promise<readonly AppliedGrant[]>;
+}
+
+/** A grant that covers the operation and whose constraints hold for the request. */
+export interface AppliedGrant {
+  readonly grantId: string;
+  /** "exact": to the caller itself. "role": to the role of its session, which boundary and session policies still limit. */
+  readonly match: "exact" | "role";
 }
 
 export interface Access<Target> {

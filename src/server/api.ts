@@ -7,6 +7,8 @@ import { compilePolicy } from "../authz/compile.ts";
 import { allowsPrincipal } from "../authz/decide.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
+import type { KeyWorkers } from "../crypto/asymmetric/key-workers.ts";
+import { createKeyWorkers } from "../crypto/asymmetric/worker-pool.ts";
 import { createDataKeys, type DataKeys } from "../envelope/data-keys.ts";
 import type { Service } from "../gateway/contract.ts";
 import { dispatchedKeyService } from "../gateway/key-service.ts";
@@ -79,7 +81,7 @@ export function createApi(deps: ApiDeps): Api {
     random,
   });
   const credentials = createCredentialSource({ reader, secretBox: keyring.secretBox });
-  const { data, accessKeyUse } = addServices(deps, services, { operations, reader, auditLog, credentials });
+  const { data, accessKeyUse, keyWorkers } = addServices(deps, services, { operations, reader, auditLog, credentials });
   const authenticator = createAuthenticator({
     credentials,
     signatureClock: deps.signatureClock,
@@ -122,6 +124,7 @@ export function createApi(deps: ApiDeps): Api {
       await refusals.stop();
       await accessKeyUse.stop();
       data.clear();
+      await keyWorkers.clear();
       authenticator.forgetKeys();
     },
   };
@@ -136,7 +139,7 @@ function addServices(
     readonly auditLog: AuditLog;
     readonly credentials: CredentialSource;
   },
-): { readonly data: DataKeys; readonly accessKeyUse: AccessKeyUse } {
+): { readonly data: DataKeys; readonly accessKeyUse: AccessKeyUse; readonly keyWorkers: KeyWorkers } {
   const { operations, reader, auditLog, credentials } = shared;
   const { store, keyring, clock, random, log } = deps;
   const secretBox = keyring.secretBox;
@@ -148,10 +151,12 @@ function addServices(
   });
   const compile = (kind: "identity" | "key") => (document: string, id: string) =>
     compilePolicy(document, { id, kind, lengthMax: POLICY_LENGTH_MAX });
+  const keyWorkers = createKeyWorkers();
   const failed = (service: string) => (error: unknown) =>
     log.error("background work failed; it is tried again", error, { service });
   const all = [
     createKmsService({
+      keyWorkers,
       keyring,
       clock,
       random,
@@ -178,5 +183,5 @@ function addServices(
     createCloudTrailService({ auditLog }),
   ];
   for (const service of all) services.set(service.model.name, service);
-  return { data, accessKeyUse };
+  return { data, accessKeyUse, keyWorkers };
 }

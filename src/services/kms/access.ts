@@ -1,17 +1,25 @@
 import type { ContextValues } from "../../authz/types.ts";
-import type { AccessCheck, AuditDetails, Call } from "../../gateway/contract.ts";
-import { keyArnOf } from "./model.ts";
+import type { AccessCheck, AuditDetails, Call, OperationContext } from "../../gateway/contract.ts";
+import type { EncryptionContext } from "./encryption-context.ts";
+import { isPrimary, keyArnOf } from "./model.ts";
 import type { KmsParts } from "./parts.ts";
 import type { KeyRecord, KeyTag } from "./records.ts";
 import type { NamedKey } from "./resolve.ts";
 
-/** May the caller do this to this key? Without an allow or a delegation in the key's own policy nobody may. */
+/** How a request means to use a key: what conditions and grants are compared with. */
+export interface KeyUse {
+  readonly conditions?: () => ContextValues;
+  readonly encryptionContext?: EncryptionContext | undefined;
+  readonly grantTokens?: readonly string[] | undefined;
+}
+
+/** May the caller do this to this key? Without an allow or a delegation in the key's own policy, or a grant, nobody may. */
 export function keyAccess(
   kms: KmsParts,
-  call: Call,
+  { call }: OperationContext,
   named: NamedKey,
   action: string,
-  conditions?: () => ContextValues,
+  use: KeyUse = {},
 ): AccessCheck {
   const { record } = named;
   return {
@@ -26,7 +34,7 @@ export function keyAccess(
         ...callerConditions(call),
         ...(record === null ? {} : keyConditions(record)),
         ...(named.alias === null ? {} : { "kms:RequestAlias": named.alias }),
-        ...conditions?.(),
+        ...use.conditions?.(),
       };
     },
   };
@@ -54,7 +62,8 @@ function keyConditions(key: KeyRecord): ContextValues {
     "kms:KeySpec": key.keySpec,
     "kms:KeyUsage": key.keyUsage,
     "kms:KeyOrigin": key.origin,
-    "kms:MultiRegion": "false",
+    "kms:MultiRegion": String(key.multiRegion !== null),
+    ...(key.multiRegion === null ? {} : { "kms:MultiRegionKeyType": isPrimary(key) ? "PRIMARY" : "REPLICA" }),
     ...(key.aliases.length === 0 ? {} : { "kms:ResourceAliases": key.aliases }),
     ...Object.fromEntries(key.tags.map((tag) => [`aws:ResourceTag/${tag.key}`, tag.value])),
   };

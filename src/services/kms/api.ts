@@ -1,6 +1,7 @@
 import type { AuditLog } from "../../audit/log.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Random } from "../../base/random.ts";
+import type { KeyWorkers } from "../../crypto/asymmetric/key-workers.ts";
 import type { AnyOperation, Service } from "../../gateway/contract.ts";
 import type { RecordReader } from "../../store/caching-reader.ts";
 import type { MetadataStore } from "../../store/metadata-store.ts";
@@ -37,6 +38,7 @@ export interface KmsDependencies extends KeyPolicyLanguage {
   /** May be sealed when the service is made, and be sealed and opened again at any time. */
   readonly keyring: MaterialKeyring;
   readonly auditLog: Pick<AuditLog, "entry">;
+  readonly keyWorkers: KeyWorkers;
   /** Failures of background work, which is tried again later. */
   readonly onError?: (error: unknown) => void;
 }
@@ -48,7 +50,12 @@ const SWEEP_EVERY_MS = 60_000;
 export function createKmsService(deps: KmsDependencies): Service {
   const materials = new KeyMaterials(deps.keyring, deps.random);
   deps.keyring.onSeal(() => materials.clear());
-  const kms: KmsParts = { policies: new KeyPolicies(deps), materials, random: deps.random };
+  const kms: KmsParts = {
+    policies: new KeyPolicies(deps),
+    materials,
+    keyWorkers: deps.keyWorkers,
+    random: deps.random,
+  };
   return { model, operations: operationsOf(kms), start: () => startBackground({ ...deps, materials }, deps) };
 }
 

@@ -40,6 +40,9 @@ export const invalidMarker = (): ServiceError => kmsError("InvalidMarkerExceptio
 export const invalidState = (keyArn: string, state: string): ServiceError =>
   kmsError("KMSInvalidStateException", `${keyArn} is ${state}.`);
 
+export const invalidUsage = (keyArn: string, usage: string, operation: string): ServiceError =>
+  kmsError("InvalidKeyUsageException", `${keyArn} key usage is ${usage} which is not valid for ${operation}.`);
+
 export const internal = (cause: unknown): ServiceError =>
   new ServiceError("KMSInternalException", "An internal error occurred.", { status: 500, cause });
 

@@ -5,7 +5,9 @@ import type { Keyring } from "../../seal/keyring.ts";
 import type { Write } from "../../store/metadata-store.ts";
 import { type Reader, type SealedText, sealedBytes, sealedText } from "../../store/table.ts";
 import { internal } from "./errors.ts";
-import { MATERIAL_BYTES, keyArnOf } from "./model.ts";
+import type { LentPrivateKey } from "../../crypto/asymmetric/key-workers.ts";
+import { factsOf } from "./key-specs.ts";
+import { keyArnOf } from "./model.ts";
 import { type KeyRecord, idOfKey, materialTable } from "./records.ts";
 
 /** The part of the keyring that key material needs. */
@@ -37,11 +39,21 @@ export class KeyMaterials {
    * committed the material exists nowhere else, so it is not kept.
    */
   create<T>(key: KeyRecord, run: (material: Uint8Array) => T): { readonly value: T; readonly write: Write } {
-    const material = GuardedKey.random(MATERIAL_BYTES);
+    const { materialBytes } = factsOf(key.keySpec);
+    if (materialBytes === undefined) throw new Error(`a ${key.keySpec} key is not made of random bytes`);
+    const material = GuardedKey.random(materialBytes);
     try {
-      const wrapped = sealedText(this.#keyring.wrapKey(PURPOSE, bindingOf(key, key.materialId), material));
-      const write = materialTable.put([...idOfKey(key), key.materialId], { createdMs: key.createdMs, wrapped });
-      return { value: material.use(run), write };
+      return { value: material.use(run), write: this.#write(key, requireMaterialId(key), key.createdMs, material) };
+    } finally {
+      material.destroy();
+    }
+  }
+
+  /** The write that stores a material that was made elsewhere: a private key, or one that was imported. Overwrites `plaintext`. */
+  store(key: KeyRecord, materialId: string, createdMs: number, plaintext: Uint8Array): Write {
+    const material = GuardedKey.take(plaintext);
+    try {
+      return this.#write(key, materialId, createdMs, material);
     } finally {
       material.destroy();
     }
@@ -54,13 +66,22 @@ export class KeyMaterials {
     materialId: string,
     run: (material: Uint8Array) => T,
   ): Promise<{ readonly value: T } | null> {
-    const name = bindingOf(key, materialId);
-    const known = this.#open.get(name);
-    if (known !== undefined) return { value: known.use(run) };
-    const record = await read.get(materialTable, [...idOfKey(key), materialId]);
-    if (record === null) return null;
-    const material = this.#open.get(name) ?? this.#unwrap(name, record.wrapped);
-    return { value: material.use(run) };
+    const material = await this.#find(read, key, materialId);
+    return material === null ? null : { value: material.use(run) };
+  }
+
+  /** Lends a private key to worker threads; null when the key has no such material. */
+  async lend(read: Reader, key: KeyRecord, materialId: string): Promise<LentPrivateKey | null> {
+    if ((await this.#find(read, key, materialId)) === null) return null;
+    const id = bindingOf(key, materialId);
+    return {
+      id,
+      copy: () => {
+        const material = this.#open.get(id);
+        if (material === undefined) throw internal(new Error(`the material of ${id} was dropped while it was lent`));
+        return material.use((bytes) => new Uint8Array(bytes));
+      },
+    };
   }
 
   /** Overwrites what is held of a key: it was disabled, or is leaving. */
@@ -94,6 +115,20 @@ export class KeyMaterials {
     return again === null ? null : sealedText(again);
   }
 
+  async #find(read: Reader, key: KeyRecord, materialId: string): Promise<GuardedKey | null> {
+    const name = bindingOf(key, materialId);
+    const known = this.#open.get(name);
+    if (known !== undefined) return known;
+    const record = await read.get(materialTable, [...idOfKey(key), materialId]);
+    if (record === null) return null;
+    return this.#open.get(name) ?? this.#unwrap(name, record.wrapped);
+  }
+
+  #write(key: KeyRecord, materialId: string, createdMs: number, material: GuardedKey): Write {
+    const wrapped = sealedText(this.#keyring.wrapKey(PURPOSE, bindingOf(key, materialId), material));
+    return materialTable.put([...idOfKey(key), materialId], { createdMs, wrapped });
+  }
+
   #unwrap(name: string, wrapped: SealedText): GuardedKey {
     const material = this.#keyring.unwrapKey(PURPOSE, name, sealedBytes(wrapped));
     if (material === null) throw internal(new Error(`the material of ${name} does not open: its record was changed`));
@@ -105,3 +140,9 @@ export class KeyMaterials {
 /** Key ARN and material id: authenticated with the wrapped material, so that none can be put in another's place. */
 const bindingOf = (key: Pick<KeyRecord, "accountId" | "region" | "keyId">, materialId: string): string =>
   `${keyArnOf(key)} ${materialId}`;
+
+/** The material of a key whose state says that it has one. */
+export function requireMaterialId(key: KeyRecord): string {
+  if (key.materialId === null) throw internal(new Error(`key ${key.keyId} has no material`));
+  return key.materialId;
+}

@@ -1,20 +1,23 @@
 import { formatArn } from "../../base/arn.ts";
-import { accessDenied, disabled, invalidState } from "./errors.ts";
+import { accessDenied, disabled, invalidState, invalidUsage } from "./errors.ts";
+import { factsOf } from "./key-specs.ts";
 import type { KeyRecord } from "./records.ts";
-import type { KeyMetadata } from "./shapes.generated.ts";
+import type { KeyMetadata, KeyUsageType } from "./shapes.generated.ts";
 
-/** Length of the material of a symmetric key. */
-export const MATERIAL_BYTES = 32;
-
-/** What this server makes: all other specs are refused. */
-export const KEY_SPEC = "SYMMETRIC_DEFAULT";
-export const ENCRYPTION_ALGORITHM = "SYMMETRIC_DEFAULT";
+/** Of symmetric keys; requests that name no algorithm mean it. */
+export const SYMMETRIC_DEFAULT = "SYMMETRIC_DEFAULT";
 
 /** Most aliases of one key (KMS quotas). */
 export const ALIASES_PER_KEY_MAX = 50;
 
-/** The states that a key with material of its own can be in. */
-export type KeyState = "Enabled" | "Disabled" | "PendingDeletion";
+export type KeyState =
+  | "Creating"
+  | "Enabled"
+  | "Disabled"
+  | "PendingDeletion"
+  | "PendingImport"
+  | "PendingReplicaDeletion"
+  | "Updating";
 
 export const keyArnOf = (key: Pick<KeyRecord, "accountId" | "region" | "keyId">): string =>
   formatArn("kms", key.region, key.accountId, `key/${key.keyId}`);
@@ -26,57 +29,118 @@ export const aliasArnOf = (region: string, accountId: string, aliasName: string)
 export const isKeyId = (text: string): boolean =>
   /^(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|mrk-[0-9a-f]{32})$/.test(text);
 
-export function keyStateOf(key: KeyRecord): KeyState {
+export function keyStateOf(key: KeyRecord, nowMs: number): KeyState {
+  if (key.replicaDeletionDays !== null) return "PendingReplicaDeletion";
   if (key.deletionDateMs !== null) return "PendingDeletion";
+  if (currentMaterialId(key, nowMs) === null) return "PendingImport";
+  if (key.transition !== null && nowMs < key.transition.untilMs) return key.transition.state;
   return key.enabled ? "Enabled" : "Disabled";
 }
+
+/** The material that encrypts and signs now; null when there is none, or it has expired. */
+export const currentMaterialId = (key: KeyRecord, nowMs: number): string | null =>
+  key.materialExpiresMs !== null && key.materialExpiresMs <= nowMs ? null : key.materialId;
 
 /** Deletion takes effect at its date, whether or not the record has been removed yet. */
 export const isDeleted = (key: KeyRecord, nowMs: number): boolean =>
   key.deletionDateMs !== null && key.deletionDateMs <= nowMs;
 
-/**
- * Which states an operation works in: the developer guide's table "Key states of KMS keys", for the states that exist here.
- * "usable": Enabled only. "kept": all but PendingDeletion. "leaving": PendingDeletion only.
- */
+/** What an answer says of a state that does not allow the operation; "disabled" is an error of its own. */
+type Refusal =
+  | "disabled"
+  | "pending deletion"
+  | "pending replica deletion"
+  | "not pending deletion"
+  | "pending import"
+  | "creating"
+  | "updating";
+
+/** States that do not allow an operation. Those that are not listed do. */
+type StateRule = Readonly<Partial<Record<KeyState, Refusal>>>;
+
+const LEAVING: StateRule = {
+  PendingDeletion: "pending deletion",
+  PendingReplicaDeletion: "pending replica deletion",
+};
+const USABLE: StateRule = {
+  ...LEAVING,
+  Disabled: "disabled",
+  PendingImport: "pending import",
+  Creating: "creating",
+};
+const SETTLED: StateRule = { ...LEAVING, Creating: "creating", Updating: "updating" };
+const ONLY_LEAVING: StateRule = {
+  Creating: "not pending deletion",
+  Enabled: "not pending deletion",
+  Disabled: "not pending deletion",
+  PendingImport: "not pending deletion",
+  Updating: "not pending deletion",
+};
+const ANY: StateRule = {};
+
+/** The developer guide's table "Key states of KMS keys". Origins and specs that an operation refuses are its own matter. */
 const STATES_BY_OPERATION = {
-  CancelKeyDeletion: "leaving",
-  CreateAlias: "kept",
-  Decrypt: "usable",
-  DeleteAlias: "any",
-  DescribeKey: "any",
-  DisableKey: "kept",
-  EnableKey: "kept",
-  Encrypt: "usable",
-  GenerateDataKey: "usable",
-  GenerateDataKeyWithoutPlaintext: "usable",
-  GetKeyPolicy: "any",
-  GetKeyRotationStatus: "any",
-  ListKeyPolicies: "any",
-  ListResourceTags: "any",
-  PutKeyPolicy: "any",
-  ReEncrypt: "usable",
-  ScheduleKeyDeletion: "kept",
-  TagResource: "kept",
-  UntagResource: "kept",
-  UpdateAlias: "kept",
-  UpdateKeyDescription: "kept",
-} as const;
+  CancelKeyDeletion: ONLY_LEAVING,
+  CreateAlias: LEAVING,
+  CreateGrant: USABLE,
+  Decapsulate: USABLE,
+  Decrypt: USABLE,
+  DeleteAlias: ANY,
+  DeleteImportedKeyMaterial: { Creating: "creating", Updating: "updating" },
+  DeriveSharedSecret: USABLE,
+  DescribeKey: ANY,
+  DisableKey: { ...SETTLED, PendingImport: "pending import" },
+  DisableKeyRotation: { ...LEAVING, Disabled: "disabled", Creating: "creating" },
+  EnableKey: { ...SETTLED, PendingImport: "pending import" },
+  EnableKeyRotation: { ...LEAVING, Disabled: "disabled", Creating: "creating" },
+  Encapsulate: USABLE,
+  Encrypt: USABLE,
+  GenerateDataKey: USABLE,
+  GenerateDataKeyPair: USABLE,
+  GenerateDataKeyPairWithoutPlaintext: USABLE,
+  GenerateDataKeyWithoutPlaintext: USABLE,
+  GenerateMac: USABLE,
+  GetKeyLastUsage: ANY,
+  GetKeyPolicy: ANY,
+  GetKeyRotationStatus: ANY,
+  GetParametersForImport: SETTLED,
+  GetPublicKey: USABLE,
+  ImportKeyMaterial: { ...LEAVING, Creating: "creating" },
+  ListGrants: ANY,
+  ListKeyPolicies: ANY,
+  ListKeyRotations: ANY,
+  ListResourceTags: ANY,
+  PutKeyPolicy: ANY,
+  ReEncrypt: USABLE,
+  ReplicateKey: { ...USABLE, Updating: "updating" },
+  RetireGrant: ANY,
+  RevokeGrant: ANY,
+  RotateKeyOnDemand: { ...USABLE, Updating: "updating" },
+  ScheduleKeyDeletion: { ...LEAVING, Updating: "updating" },
+  Sign: USABLE,
+  TagResource: LEAVING,
+  UntagResource: LEAVING,
+  UpdateAlias: LEAVING,
+  UpdateKeyDescription: LEAVING,
+  UpdatePrimaryRegion: USABLE,
+  Verify: USABLE,
+  VerifyMac: USABLE,
+} as const satisfies Readonly<Record<string, StateRule>>;
 
 /** Operations on one key whose state decides. */
 export type KeyOperationName = keyof typeof STATES_BY_OPERATION;
 
 /** Throws what AWS answers when the key's state does not allow the operation. */
-export function requireState(key: KeyRecord, operation: KeyOperationName): void {
-  const needed = STATES_BY_OPERATION[operation];
-  const state = keyStateOf(key);
-  if (needed === "any") return;
-  if (needed === "leaving") {
-    if (state !== "PendingDeletion") throw invalidState(keyArnOf(key), "not pending deletion");
-    return;
-  }
-  if (state === "PendingDeletion") throw invalidState(keyArnOf(key), "pending deletion");
-  if (needed === "usable" && state === "Disabled") throw disabled(keyArnOf(key));
+export function requireState(key: KeyRecord, operation: KeyOperationName, nowMs: number): void {
+  const rule: StateRule = STATES_BY_OPERATION[operation];
+  const refusal = rule[keyStateOf(key, nowMs)];
+  if (refusal === undefined) return;
+  throw refusal === "disabled" ? disabled(keyArnOf(key)) : invalidState(keyArnOf(key), refusal);
+}
+
+/** Throws unless keys of this usage can do the operation. */
+export function requireUsage(key: KeyRecord, operation: KeyOperationName, usage: KeyUsageType): void {
+  if (key.keyUsage !== usage) throw invalidUsage(keyArnOf(key), key.keyUsage, operation);
 }
 
 /** AWS managed keys are nobody's to manage. Their policy says so already; this holds even if it were wrong. */
@@ -84,23 +148,61 @@ export function requireCustomerManaged(key: KeyRecord, operation: KeyOperationNa
   if (key.manager === "AWS") throw accessDenied(`kms:${operation}`, keyArnOf(key));
 }
 
-export function keyMetadata(key: KeyRecord): KeyMetadata {
-  return {
+export function keyMetadata(key: KeyRecord, nowMs: number): KeyMetadata {
+  const state = keyStateOf(key, nowMs);
+  const facts = factsOf(key.keySpec);
+  const materialId = currentMaterialId(key, nowMs);
+  const usedFor = <T>(usage: KeyUsageType, algorithms: readonly T[] | undefined): readonly T[] | undefined =>
+    key.keyUsage === usage ? algorithms : undefined;
+  return defined<KeyMetadata>({
     AWSAccountId: key.accountId,
     KeyId: key.keyId,
     Arn: keyArnOf(key),
     CreationDate: key.createdMs,
-    Enabled: keyStateOf(key) === "Enabled",
+    // A key is in use while a replica is made of it or its primary moves.
+    Enabled: state === "Enabled" || state === "Updating",
     Description: key.description,
     KeyUsage: key.keyUsage,
-    KeyState: keyStateOf(key),
-    ...(key.deletionDateMs === null ? {} : { DeletionDate: key.deletionDateMs }),
+    KeyState: state,
+    DeletionDate: key.replicaDeletionDays === null ? (key.deletionDateMs ?? undefined) : undefined,
+    PendingDeletionWindowInDays: key.replicaDeletionDays ?? undefined,
+    ValidTo: materialId === null ? undefined : (key.materialExpiresMs ?? undefined),
     Origin: key.origin,
+    ExpirationModel: key.origin === "EXTERNAL" && materialId !== null ? expirationModelOf(key) : undefined,
     KeyManager: key.manager,
-    CustomerMasterKeySpec: key.keySpec,
+    // The deprecated member has no names for specs that came after it.
+    CustomerMasterKeySpec: key.keySpec as KeyMetadata["CustomerMasterKeySpec"],
     KeySpec: key.keySpec,
-    EncryptionAlgorithms: [ENCRYPTION_ALGORITHM],
-    MultiRegion: false,
-    CurrentKeyMaterialId: key.materialId,
+    EncryptionAlgorithms: usedFor("ENCRYPT_DECRYPT", facts.encryption),
+    SigningAlgorithms: usedFor("SIGN_VERIFY", facts.signing),
+    KeyAgreementAlgorithms: usedFor("KEY_AGREEMENT", facts.agreement),
+    MacAlgorithms: usedFor("GENERATE_VERIFY_MAC", facts.mac),
+    EncapsulationAlgorithms: usedFor("ENCAPSULATE_DECAPSULATE", facts.encapsulation),
+    MultiRegion: key.multiRegion !== null,
+    MultiRegionConfiguration: multiRegionConfiguration(key),
+    CurrentKeyMaterialId: facts.family === "symmetric" ? (materialId ?? undefined) : undefined,
+  });
+}
+
+const expirationModelOf = (key: KeyRecord): "KEY_MATERIAL_EXPIRES" | "KEY_MATERIAL_DOES_NOT_EXPIRE" =>
+  key.materialExpiresMs === null ? "KEY_MATERIAL_DOES_NOT_EXPIRE" : "KEY_MATERIAL_EXPIRES";
+
+export const isPrimary = (key: KeyRecord): boolean => key.multiRegion?.primaryRegion === key.region;
+
+function multiRegionConfiguration(key: KeyRecord): KeyMetadata["MultiRegionConfiguration"] {
+  if (key.multiRegion === null) return undefined;
+  const { primaryRegion, replicaRegions } = key.multiRegion;
+  const at = (region: string): { Arn: string; Region: string } => ({
+    Arn: keyArnOf({ ...key, region }),
+    Region: region,
+  });
+  return {
+    MultiRegionKeyType: isPrimary(key) ? "PRIMARY" : "REPLICA",
+    PrimaryKey: at(primaryRegion),
+    ReplicaKeys: replicaRegions.map(at),
   };
 }
+
+/** Absent members are left out of answers, not sent as null. */
+const defined = <T extends object>(value: T): T =>
+  Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as T;

@@ -10,7 +10,7 @@ import { type KeyRecord, aliasTable, idOfKey, keyTable } from "./records.ts";
 export function draftKey(
   kms: KmsParts,
   call: Call,
-  given: Pick<KeyRecord, "description" | "policy" | "tags" | "manager" | "aliases">,
+  given: Pick<KeyRecord, "description" | "policy" | "tags" | "manager" | "aliases"> & Partial<KeyRecord>,
 ): KeyRecord {
   return {
     keyId: kms.random.uuid(),
@@ -23,6 +23,12 @@ export function draftKey(
     enabled: true,
     deletionDateMs: null,
     materialId: kms.materials.newId(),
+    publicKey: null,
+    materialExpiresMs: null,
+    rotation: null,
+    multiRegion: null,
+    transition: null,
+    replicaDeletionDays: null,
     ...given,
   };
 }

@@ -1,4 +1,5 @@
 import type { Random } from "../../base/random.ts";
+import type { KeyWorkers } from "../../crypto/asymmetric/key-workers.ts";
 import type { KeyMaterials } from "./materials.ts";
 import type { KeyPolicies } from "./policy.ts";
 
@@ -6,6 +7,7 @@ import type { KeyPolicies } from "./policy.ts";
 export interface KmsParts {
   readonly policies: KeyPolicies;
   readonly materials: KeyMaterials;
+  readonly keyWorkers: KeyWorkers;
   /** Nonces and identifiers; never keys. */
   readonly random: Random;
 }

@@ -1,4 +1,6 @@
 import { type SealedText, type Table, table } from "../../store/table.ts";
+import type { ServedSpec } from "./key-specs.ts";
+import type { KeyUsageType } from "./shapes.generated.ts";
 
 export interface KeyTag {
   readonly key: string;
@@ -12,9 +14,10 @@ export interface KeyRecord {
   readonly region: string;
   readonly createdMs: number;
   readonly description: string;
-  readonly keySpec: "SYMMETRIC_DEFAULT";
-  readonly keyUsage: "ENCRYPT_DECRYPT";
-  readonly origin: "AWS_KMS";
+  readonly keySpec: ServedSpec;
+  readonly keyUsage: KeyUsageType;
+  /** EXTERNAL: its material is imported. */
+  readonly origin: "AWS_KMS" | "EXTERNAL";
   readonly manager: "CUSTOMER" | "AWS";
   readonly enabled: boolean;
   /** When the key is deleted; null: deletion is not scheduled. From that instant on the key is gone. */
@@ -25,8 +28,27 @@ export interface KeyRecord {
   readonly tags: readonly KeyTag[];
   /** Names of the aliases that point here, `alias/...`. */
   readonly aliases: readonly string[];
-  /** Id of the key material that encrypts: 64 hexadecimal digits. */
-  readonly materialId: string;
+  /** Id of the current key material: 64 hexadecimal digits. Null: none was imported yet, or it was deleted. */
+  readonly materialId: string | null;
+  /** SubjectPublicKeyInfo DER in base64, of key pairs whose material is known. */
+  readonly publicKey: string | null;
+  /** When imported material expires; null: never, or there is none. */
+  readonly materialExpiresMs: number | null;
+  /** Automatic rotation; null: off. */
+  readonly rotation: { readonly periodDays: number; readonly nextMs: number } | null;
+  /** Null: the key stays in its Region. */
+  readonly multiRegion: MultiRegion | null;
+  /** A state that ends by itself; null: none. */
+  readonly transition: { readonly state: "Creating" | "Updating"; readonly untilMs: number } | null;
+  /** For a multi-Region primary whose deletion waits for its replicas: the days that follow. Null: it does not. */
+  readonly replicaDeletionDays: number | null;
+}
+
+/** What the related keys of a multi-Region key agree on: each of their records holds the same. */
+export interface MultiRegion {
+  readonly primaryRegion: string;
+  /** Without the primary's. */
+  readonly replicaRegions: readonly string[];
 }
 
 export interface KeyMaterialRecord {
@@ -42,7 +64,7 @@ export interface AliasRecord {
 }
 
 /** [account, Region, key id] */
-export const keyTable: Table<KeyRecord> = table<KeyRecord>("kms.key");
+export const keyTable: Table<KeyRecord> = withDefaults(table<KeyRecord>("kms.key"));
 /** [account, Region, key id, material id] */
 export const materialTable: Table<KeyMaterialRecord> = table<KeyMaterialRecord>("kms.key-material");
 /** [account, Region, alias name] */
@@ -62,3 +84,16 @@ export const deletionId = (key: KeyRecord, deletionDateMs: number): readonly str
   String(deletionDateMs).padStart(TIME_DIGITS, "0"),
   ...idOfKey(key),
 ];
+
+/** Keys stored before a field existed have it as if it had always been there. */
+function withDefaults(keys: Table<KeyRecord>): Table<KeyRecord> {
+  const defaults = {
+    publicKey: null,
+    materialExpiresMs: null,
+    rotation: null,
+    multiRegion: null,
+    transition: null,
+    replicaDeletionDays: null,
+  };
+  return { ...keys, decode: (bytes) => ({ ...defaults, ...keys.decode(bytes) }) };
+}

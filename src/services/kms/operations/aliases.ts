@@ -28,13 +28,13 @@ export const createAlias = (kms: KmsParts): Operation<CreateAliasRequest, Nothin
     return {
       checks: [
         aliasAccess(context, "kms:CreateAlias", input.AliasName),
-        keyAccess(kms, context.call, target, "kms:CreateAlias"),
+        keyAccess(kms, context, target, "kms:CreateAlias"),
       ],
       target,
     };
   },
-  check(_context, _input, target) {
-    requireManageable(recordOf(target, "kms:CreateAlias"), "CreateAlias");
+  check({ call }, _input, target) {
+    requireManageable(recordOf(target, "kms:CreateAlias"), "CreateAlias", call.nowMs);
   },
   async handle({ call, read }, input, target) {
     const key = recordOf(target, "kms:CreateAlias");
@@ -67,15 +67,15 @@ export const updateAlias = (kms: KmsParts): Operation<UpdateAliasRequest, Nothin
     return {
       checks: [
         aliasAccess(context, "kms:UpdateAlias", input.AliasName),
-        keyAccess(kms, context.call, current, "kms:UpdateAlias"),
-        keyAccess(kms, context.call, next, "kms:UpdateAlias"),
+        keyAccess(kms, context, current, "kms:UpdateAlias"),
+        keyAccess(kms, context, next, "kms:UpdateAlias"),
       ],
       target: { alias, current, next },
     };
   },
-  check(_context, _input, { current, next }) {
+  check({ call }, _input, { current, next }) {
     const key = recordOf(next, "kms:UpdateAlias");
-    requireManageable(key, "UpdateAlias");
+    requireManageable(key, "UpdateAlias", call.nowMs);
     if (key.keySpec !== current.record.keySpec || key.keyUsage !== current.record.keyUsage) {
       throw validationError("The current and the new KMS key of an alias must have the same type and the same usage.");
     }
@@ -111,7 +111,7 @@ export const deleteAlias = (
     return {
       checks: [
         aliasAccess(context, "kms:DeleteAlias", input.AliasName),
-        keyAccess(kms, context.call, current, "kms:DeleteAlias"),
+        keyAccess(kms, context, current, "kms:DeleteAlias"),
       ],
       target: current,
     };
@@ -162,9 +162,9 @@ async function findAlias(
 const aliasAccess = ({ call }: OperationContext, action: string, name: string): ReturnType<typeof accountAccess> =>
   accountAccess(call, action, aliasArnOf(call.region, call.principal.accountId, name));
 
-function requireManageable(key: KeyRecord, operation: "CreateAlias" | "UpdateAlias"): void {
+function requireManageable(key: KeyRecord, operation: "CreateAlias" | "UpdateAlias", nowMs: number): void {
   requireCustomerManaged(key, operation);
-  requireState(key, operation);
+  requireState(key, operation, nowMs);
 }
 
 function withAlias(key: KeyRecord, name: string): KeyRecord {

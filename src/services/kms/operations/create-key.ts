@@ -2,7 +2,7 @@ import { validationError } from "../../../base/errors.ts";
 import type { Operation } from "../../../gateway/contract.ts";
 import { accountAccess, auditedKeys, lowerCamel, requestTagConditions } from "../access.ts";
 import { customKeyStoreNotFound, unsupported } from "../errors.ts";
-import { KEY_SPEC, keyArnOf, keyMetadata } from "../model.ts";
+import { SYMMETRIC_DEFAULT, keyArnOf, keyMetadata } from "../model.ts";
 import { createKey as storeKey, draftKey } from "../new-key.ts";
 import type { KmsParts } from "../parts.ts";
 import { defaultKeyPolicy } from "../policy.ts";
@@ -42,9 +42,9 @@ export const createKey = (kms: KmsParts): Operation<CreateKeyRequest, CreateKeyR
     kms.policies.check(input.Policy, keyArnOf(draft), call.principal, input.BypassPolicyLockoutSafetyCheck ?? false);
   },
 
-  async handle(_context, _input, draft) {
+  async handle({ call }, _input, draft) {
     const { writes } = storeKey(kms, draft, () => undefined);
-    const metadata = keyMetadata(draft);
+    const metadata = keyMetadata(draft, call.nowMs);
     return {
       output: { KeyMetadata: metadata },
       writes,
@@ -60,15 +60,16 @@ function requireServedKind(input: CreateKeyRequest): void {
       "You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.",
     );
   }
-  const keySpec = input.KeySpec ?? input.CustomerMasterKeySpec ?? KEY_SPEC;
-  if (keySpec !== KEY_SPEC && input.KeyUsage === undefined) {
+  const keySpec = input.KeySpec ?? input.CustomerMasterKeySpec ?? SYMMETRIC_DEFAULT;
+  if (keySpec !== SYMMETRIC_DEFAULT && input.KeyUsage === undefined) {
     throw validationError("You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.");
   }
-  if (keySpec === KEY_SPEC && (input.KeyUsage ?? "ENCRYPT_DECRYPT") !== "ENCRYPT_DECRYPT") {
+  if (keySpec === SYMMETRIC_DEFAULT && (input.KeyUsage ?? "ENCRYPT_DECRYPT") !== "ENCRYPT_DECRYPT") {
     throw validationError(`KeyUsage ${input.KeyUsage} is not compatible with KeySpec ${keySpec}`);
   }
   if (input.CustomKeyStoreId !== undefined) throw customKeyStoreNotFound();
-  if (keySpec !== KEY_SPEC) throw unsupported(`KeySpec ${keySpec} is not supported yet; only ${KEY_SPEC} is.`);
+  if (keySpec !== SYMMETRIC_DEFAULT)
+    throw unsupported(`KeySpec ${keySpec} is not supported yet; only ${SYMMETRIC_DEFAULT} is.`);
   const origin = input.Origin ?? "AWS_KMS";
   if (origin !== "AWS_KMS" || input.XksKeyId !== undefined) {
     throw unsupported(

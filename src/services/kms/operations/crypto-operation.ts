@@ -1,12 +1,13 @@
-import type { AccessCheck, AuditDetails, Call, OperationContext } from "../../../gateway/contract.ts";
+import type { AccessCheck, AuditDetails, OperationContext } from "../../../gateway/contract.ts";
 import type { Write } from "../../../store/metadata-store.ts";
 import { auditedKeys, keyAccess } from "../access.ts";
 import { CIPHERTEXT_BYTES_MAX, type CiphertextHeader, sealCiphertext } from "../ciphertext.ts";
 import { COMMITTING_NONCE_BYTES } from "../../../crypto/aead.ts";
 import { type EncryptionContext, canonicalContext, contextConditions } from "../encryption-context.ts";
 import { incompatibleAlgorithm, internal, unsupported } from "../errors.ts";
-import { ENCRYPTION_ALGORITHM } from "../model.ts";
+import { SYMMETRIC_DEFAULT } from "../model.ts";
 import { createKey } from "../new-key.ts";
+import { requireMaterialId } from "../materials.ts";
 import type { KmsParts } from "../parts.ts";
 import type { KeyRecord } from "../records.ts";
 import type { NamedKey } from "../resolve.ts";
@@ -14,21 +15,28 @@ import type { NamedKey } from "../resolve.ts";
 /** May the caller use this key for this encryption context? */
 export function cryptoAccess(
   kms: KmsParts,
-  call: Call,
+  context: OperationContext,
   named: NamedKey,
   action: string,
-  context: EncryptionContext | undefined,
+  use: {
+    readonly EncryptionContext?: EncryptionContext | undefined;
+    readonly GrantTokens?: readonly string[] | undefined;
+  },
   conditions: Readonly<Record<string, string>> = {},
 ): AccessCheck {
-  return keyAccess(kms, call, named, action, () => ({
-    "kms:EncryptionAlgorithm": ENCRYPTION_ALGORITHM,
-    ...contextConditions(context),
-    ...conditions,
-  }));
+  return keyAccess(kms, context, named, action, {
+    conditions: () => ({
+      "kms:EncryptionAlgorithm": SYMMETRIC_DEFAULT,
+      ...contextConditions(use.EncryptionContext),
+      ...conditions,
+    }),
+    encryptionContext: use.EncryptionContext,
+    grantTokens: use.GrantTokens,
+  });
 }
 
 export function requireAlgorithm(algorithm: string | undefined, key: KeyRecord): void {
-  if ((algorithm ?? ENCRYPTION_ALGORITHM) !== ENCRYPTION_ALGORITHM) {
+  if ((algorithm ?? SYMMETRIC_DEFAULT) !== SYMMETRIC_DEFAULT) {
     throw incompatibleAlgorithm(algorithm ?? "", key.keySpec);
   }
 }
@@ -53,7 +61,8 @@ export async function encryptUnder(
 ): Promise<{ readonly ciphertext: Uint8Array; readonly writes: readonly Write[] }> {
   const canonical = canonicalContext(context);
   const nonce = kms.random.bytes(COMMITTING_NONCE_BYTES);
-  const { keyId, accountId, region, materialId } = key;
+  const { keyId, accountId, region } = key;
+  const materialId = requireMaterialId(key);
   const header: CiphertextHeader = { keyId, accountId, region, materialId, nonce };
   const run = (material: Uint8Array): Uint8Array => sealCiphertext(material, header, canonical, plaintext);
   const made = named.isNew ? createKey(kms, key, run) : { ...(await useCurrent(kms, read, key, run)), writes: [] };
@@ -67,7 +76,7 @@ async function useCurrent<T>(
   key: KeyRecord,
   run: (material: Uint8Array) => T,
 ): Promise<{ readonly value: T }> {
-  const used = await kms.materials.use(read, key, key.materialId, run);
+  const used = await kms.materials.use(read, key, requireMaterialId(key), run);
   if (used === null) throw internal(new Error(`key ${key.keyId} has no material ${key.materialId}`));
   return used;
 }

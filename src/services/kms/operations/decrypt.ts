@@ -2,7 +2,7 @@ import { wipe } from "../../../crypto/wipe.ts";
 import type { Operation } from "../../../gateway/contract.ts";
 import { requireCanonical } from "../encryption-context.ts";
 import { dryRunSucceeded, unsupported } from "../errors.ts";
-import { ENCRYPTION_ALGORITHM, keyArnOf, requireState } from "../model.ts";
+import { SYMMETRIC_DEFAULT, keyArnOf, requireState } from "../model.ts";
 import type { KmsParts } from "../parts.ts";
 import { recordOf } from "../resolve.ts";
 import type { DecryptRequest, DecryptResponse } from "../shapes.generated.ts";
@@ -22,7 +22,7 @@ export const decrypt = (kms: KmsParts): Operation<DecryptRequest, DecryptRespons
   readOnly: true,
   describe: (input) =>
     describeCrypto(input.KeyId, input.EncryptionContext, {
-      encryptionAlgorithm: input.EncryptionAlgorithm ?? ENCRYPTION_ALGORITHM,
+      encryptionAlgorithm: input.EncryptionAlgorithm ?? SYMMETRIC_DEFAULT,
       dryRun: input.DryRun,
     }),
   async access(context, input) {
@@ -30,13 +30,13 @@ export const decrypt = (kms: KmsParts): Operation<DecryptRequest, DecryptRespons
     requireNoModifiers(input.DryRunModifiers);
     requireCanonical(input.EncryptionContext);
     const target = await findSource(kms, context, input.CiphertextBlob, input.KeyId);
-    return { checks: [cryptoAccess(kms, context.call, target.named, ACTION, input.EncryptionContext)], target };
+    return { checks: [cryptoAccess(kms, context, target.named, ACTION, input)], target };
   },
   async check(context, input, target) {
     const key = recordOf(target.named, ACTION);
     await requireSameKey(context, target);
     requireAlgorithm(input.EncryptionAlgorithm, key);
-    requireState(key, "Decrypt");
+    requireState(key, "Decrypt", context.call.nowMs);
   },
   async handle(context, input, target) {
     const key = recordOf(target.named, ACTION);
@@ -50,7 +50,7 @@ export const decrypt = (kms: KmsParts): Operation<DecryptRequest, DecryptRespons
       output: {
         KeyId: keyArnOf(key),
         Plaintext: plaintext,
-        EncryptionAlgorithm: ENCRYPTION_ALGORITHM,
+        EncryptionAlgorithm: SYMMETRIC_DEFAULT,
         KeyMaterialId: materialId,
       },
       audit: usedMaterial(key, materialId),

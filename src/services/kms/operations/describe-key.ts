@@ -19,8 +19,8 @@ export const describeKey = (kms: KmsParts): Operation<DescribeKeyRequest, Descri
     readOnly: true,
     forms: { aliases: true, crossAccount: true, createsManaged: true },
     describe: ({ KeyId }) => lowerCamel({ KeyId }),
-    handle: (_context, _input, key, named) => ({
-      output: { KeyMetadata: keyMetadata(key) },
+    handle: ({ call }, _input, key, named) => ({
+      output: { KeyMetadata: keyMetadata(key, call.nowMs) },
       ...(named.isNew ? { writes: createKey(kms, key, () => undefined).writes } : {}),
     }),
   });

@@ -1,7 +1,8 @@
 import type { Operation } from "../../../gateway/contract.ts";
 import { requireCanonical } from "../encryption-context.ts";
 import { dryRunSucceeded } from "../errors.ts";
-import { ENCRYPTION_ALGORITHM, keyArnOf, requireState } from "../model.ts";
+import { SYMMETRIC_DEFAULT, keyArnOf, requireState } from "../model.ts";
+import { requireMaterialId } from "../materials.ts";
 import type { KmsParts } from "../parts.ts";
 import { type NamedKey, recordOf, resolveKey } from "../resolve.ts";
 import type { EncryptRequest, EncryptResponse } from "../shapes.generated.ts";
@@ -14,7 +15,7 @@ export const encrypt = (kms: KmsParts): Operation<EncryptRequest, EncryptRespons
   readOnly: true,
   describe: (input) =>
     describeCrypto(input.KeyId, input.EncryptionContext, {
-      encryptionAlgorithm: input.EncryptionAlgorithm ?? ENCRYPTION_ALGORITHM,
+      encryptionAlgorithm: input.EncryptionAlgorithm ?? SYMMETRIC_DEFAULT,
       dryRun: input.DryRun,
     }),
   async access(context, input) {
@@ -24,12 +25,12 @@ export const encrypt = (kms: KmsParts): Operation<EncryptRequest, EncryptRespons
       crossAccount: true,
       createsManaged: true,
     });
-    return { checks: [cryptoAccess(kms, context.call, target, ACTION, input.EncryptionContext)], target };
+    return { checks: [cryptoAccess(kms, context, target, ACTION, input)], target };
   },
-  check(_context, input, target) {
+  check({ call }, input, target) {
     const key = recordOf(target, ACTION);
     requireAlgorithm(input.EncryptionAlgorithm, key);
-    requireState(key, "Encrypt");
+    requireState(key, "Encrypt", call.nowMs);
   },
   async handle(context, input, target) {
     const key = recordOf(target, ACTION);
@@ -43,9 +44,9 @@ export const encrypt = (kms: KmsParts): Operation<EncryptRequest, EncryptRespons
       input.Plaintext,
     );
     return {
-      output: { CiphertextBlob: ciphertext, KeyId: keyArnOf(key), EncryptionAlgorithm: ENCRYPTION_ALGORITHM },
+      output: { CiphertextBlob: ciphertext, KeyId: keyArnOf(key), EncryptionAlgorithm: SYMMETRIC_DEFAULT },
       writes,
-      audit: usedMaterial(key, key.materialId),
+      audit: usedMaterial(key, requireMaterialId(key)),
     };
   },
 });

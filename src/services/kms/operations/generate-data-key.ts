@@ -4,6 +4,7 @@ import type { Access, Operation, OperationContext } from "../../../gateway/contr
 import { requireCanonical } from "../encryption-context.ts";
 import { dryRunSucceeded } from "../errors.ts";
 import { keyArnOf, requireState } from "../model.ts";
+import { requireMaterialId } from "../materials.ts";
 import type { KmsParts } from "../parts.ts";
 import { type NamedKey, recordOf, resolveKey } from "../resolve.ts";
 import type {
@@ -27,16 +28,18 @@ export const generateDataKey = (
     requireNoRecipient(input.Recipient);
     return await accessTo(kms, "kms:GenerateDataKey", context, input);
   },
-  check: (_context, _input, target) => requireState(recordOf(target, "kms:GenerateDataKey"), "GenerateDataKey"),
+  check: ({ call }, _input, target) =>
+    requireState(recordOf(target, "kms:GenerateDataKey"), "GenerateDataKey", call.nowMs),
   async handle(context, input, target) {
     const key = recordOf(target, "kms:GenerateDataKey");
     if (input.DryRun) throw dryRunSucceeded();
+    const materialId = requireMaterialId(key);
     const dataKey = randomKeyBytes(dataKeyBytes(input));
     const { ciphertext, writes } = await encryptUnder(kms, context, target, key, input.EncryptionContext, dataKey);
     return {
-      output: { CiphertextBlob: ciphertext, Plaintext: dataKey, KeyId: keyArnOf(key), KeyMaterialId: key.materialId },
+      output: { CiphertextBlob: ciphertext, Plaintext: dataKey, KeyId: keyArnOf(key), KeyMaterialId: materialId },
       writes,
-      audit: usedMaterial(key, key.materialId),
+      audit: usedMaterial(key, materialId),
     };
   },
 });
@@ -48,18 +51,23 @@ export const generateDataKeyWithoutPlaintext = (
   readOnly: true,
   describe,
   access: async (context, input) => await accessTo(kms, "kms:GenerateDataKeyWithoutPlaintext", context, input),
-  check: (_context, _input, target) =>
-    requireState(recordOf(target, "kms:GenerateDataKeyWithoutPlaintext"), "GenerateDataKeyWithoutPlaintext"),
+  check: ({ call }, _input, target) =>
+    requireState(
+      recordOf(target, "kms:GenerateDataKeyWithoutPlaintext"),
+      "GenerateDataKeyWithoutPlaintext",
+      call.nowMs,
+    ),
   async handle(context, input, target) {
     const key = recordOf(target, "kms:GenerateDataKeyWithoutPlaintext");
     if (input.DryRun) throw dryRunSucceeded();
+    const materialId = requireMaterialId(key);
     const dataKey = randomKeyBytes(dataKeyBytes(input));
     try {
       const { ciphertext, writes } = await encryptUnder(kms, context, target, key, input.EncryptionContext, dataKey);
       return {
-        output: { CiphertextBlob: ciphertext, KeyId: keyArnOf(key), KeyMaterialId: key.materialId },
+        output: { CiphertextBlob: ciphertext, KeyId: keyArnOf(key), KeyMaterialId: materialId },
         writes,
-        audit: usedMaterial(key, key.materialId),
+        audit: usedMaterial(key, materialId),
       };
     } finally {
       wipe(dataKey);
@@ -87,7 +95,7 @@ async function accessTo(
     crossAccount: true,
     createsManaged: true,
   });
-  return { checks: [cryptoAccess(kms, context.call, target, action, input.EncryptionContext)], target };
+  return { checks: [cryptoAccess(kms, context, target, action, input)], target };
 }
 
 function dataKeyBytes({ KeySpec: keySpec, NumberOfBytes: numberOfBytes }: DataKeyInput): number {

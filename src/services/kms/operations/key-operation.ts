@@ -23,6 +23,8 @@ export interface KeyOperationRow<Input, Output> {
   readonly readOnly: boolean;
   readonly forms?: KeyForms;
   readonly conditions?: (input: Input) => ContextValues;
+  /** For operations that take grant tokens. */
+  readonly grantTokens?: (input: Input) => readonly string[] | undefined;
   /** The event's request parameters; default: all members. */
   readonly describe?: (input: Input) => Readonly<Record<string, unknown>>;
   readonly handle: (
@@ -44,12 +46,13 @@ export function keyOperation<Input extends { readonly KeyId: string }, Output>(
     describe: (input) => ({ requestParameters: row.describe?.(input) ?? lowerCamel(input) }),
     async access(context, input) {
       const target = await resolveKey(kms, context, input.KeyId, row.forms);
-      return { checks: [keyAccess(kms, context.call, target, action, () => row.conditions?.(input) ?? {})], target };
+      const use = { conditions: () => row.conditions?.(input) ?? {}, grantTokens: row.grantTokens?.(input) };
+      return { checks: [keyAccess(kms, context, target, action, use)], target };
     },
-    check(_context, _input, target) {
+    check({ call }, _input, target) {
       const key = recordOf(target, action);
       if (!row.readOnly) requireCustomerManaged(key, row.name);
-      requireState(key, row.name);
+      requireState(key, row.name, call.nowMs);
     },
     async handle(context, input, target): Promise<Outcome<Output>> {
       const key = recordOf(target, action);

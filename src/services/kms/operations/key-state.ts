@@ -67,7 +67,7 @@ export const scheduleKeyDeletion = (
       const output = {
         KeyId: keyArnOf(key),
         DeletionDate: deletionDateMs,
-        KeyState: keyStateOf(changed),
+        KeyState: keyStateOf(changed, call.nowMs),
         PendingWindowInDays: days,
       };
       return {

@@ -271,7 +271,7 @@ test("unwrapped material is dropped when its key is disabled, and when the keyri
   const KeyId = await kms.newKey();
   const record = await kms.reader.get(keyTable, [ACCOUNT, REGION, KeyId]);
   if (record === null) throw new Error("no key");
-  await materials.use(kms.reader, record, record.materialId, () => undefined);
+  await materials.use(kms.reader, record, record.materialId ?? "", () => undefined);
   expect(materials.openCount).toBe(1);
   materials.forget(arnOf("00000000-0000-4000-8000-000000000000"));
   expect(materials.openCount).toBe(1);

@@ -3,7 +3,8 @@ import type { Operation } from "../../../gateway/contract.ts";
 import { auditedKeys } from "../access.ts";
 import { requireCanonical } from "../encryption-context.ts";
 import { dryRunSucceeded } from "../errors.ts";
-import { ENCRYPTION_ALGORITHM, keyArnOf, requireState } from "../model.ts";
+import { SYMMETRIC_DEFAULT, keyArnOf, requireState } from "../model.ts";
+import { requireMaterialId } from "../materials.ts";
 import type { KmsParts } from "../parts.ts";
 import { type NamedKey, recordOf, resolveKey } from "../resolve.ts";
 import type { ReEncryptRequest, ReEncryptResponse } from "../shapes.generated.ts";
@@ -26,10 +27,10 @@ export const reEncrypt = (kms: KmsParts): Operation<ReEncryptRequest, ReEncryptR
     describeCrypto(undefined, undefined, {
       sourceKeyId: input.SourceKeyId,
       sourceEncryptionContext: input.SourceEncryptionContext,
-      sourceEncryptionAlgorithm: input.SourceEncryptionAlgorithm ?? ENCRYPTION_ALGORITHM,
+      sourceEncryptionAlgorithm: input.SourceEncryptionAlgorithm ?? SYMMETRIC_DEFAULT,
       destinationKeyId: input.DestinationKeyId,
       destinationEncryptionContext: input.DestinationEncryptionContext,
-      destinationEncryptionAlgorithm: input.DestinationEncryptionAlgorithm ?? ENCRYPTION_ALGORITHM,
+      destinationEncryptionAlgorithm: input.DestinationEncryptionAlgorithm ?? SYMMETRIC_DEFAULT,
       dryRun: input.DryRun,
     }),
 
@@ -42,8 +43,22 @@ export const reEncrypt = (kms: KmsParts): Operation<ReEncryptRequest, ReEncryptR
     const sameKey = { "kms:ReEncryptOnSameKey": String(source.named.arn === destination.arn) };
     return {
       checks: [
-        cryptoAccess(kms, context.call, source.named, FROM, input.SourceEncryptionContext, sameKey),
-        cryptoAccess(kms, context.call, destination, TO, input.DestinationEncryptionContext, sameKey),
+        cryptoAccess(
+          kms,
+          context,
+          source.named,
+          FROM,
+          { ...input, EncryptionContext: input.SourceEncryptionContext },
+          sameKey,
+        ),
+        cryptoAccess(
+          kms,
+          context,
+          destination,
+          TO,
+          { ...input, EncryptionContext: input.DestinationEncryptionContext },
+          sameKey,
+        ),
       ],
       target: { source, destination },
     };
@@ -55,8 +70,8 @@ export const reEncrypt = (kms: KmsParts): Operation<ReEncryptRequest, ReEncryptR
     await requireSameKey(context, source);
     requireAlgorithm(input.SourceEncryptionAlgorithm, from);
     requireAlgorithm(input.DestinationEncryptionAlgorithm, to);
-    requireState(from, "ReEncrypt");
-    requireState(to, "ReEncrypt");
+    requireState(from, "ReEncrypt", context.call.nowMs);
+    requireState(to, "ReEncrypt", context.call.nowMs);
   },
 
   async handle(context, input, { source, destination }) {
@@ -73,15 +88,18 @@ export const reEncrypt = (kms: KmsParts): Operation<ReEncryptRequest, ReEncryptR
           CiphertextBlob: ciphertext,
           SourceKeyId: keyArnOf(from),
           KeyId: keyArnOf(to),
-          SourceEncryptionAlgorithm: ENCRYPTION_ALGORITHM,
-          DestinationEncryptionAlgorithm: ENCRYPTION_ALGORITHM,
+          SourceEncryptionAlgorithm: SYMMETRIC_DEFAULT,
+          DestinationEncryptionAlgorithm: SYMMETRIC_DEFAULT,
           SourceKeyMaterialId: sourceMaterialId,
-          DestinationKeyMaterialId: to.materialId,
+          DestinationKeyMaterialId: requireMaterialId(to),
         },
         writes,
         audit: {
           ...auditedKeys(from, to),
-          additionalEventData: { sourceKeyMaterialId: sourceMaterialId, destinationKeyMaterialId: to.materialId },
+          additionalEventData: {
+            sourceKeyMaterialId: sourceMaterialId,
+            destinationKeyMaterialId: requireMaterialId(to),
+          },
         },
       };
     } finally {

@@ -5,6 +5,7 @@ import { systemRandom } from "../../../base/random.ts";
 import type { AuditEvent } from "../../../audit/event.ts";
 import type { CompiledPolicy } from "../../../authz/types.ts";
 import type { AccessCheck, AuditDetails, Call, Principal, Service } from "../../../gateway/contract.ts";
+import { createKeyWorkers } from "../../../crypto/asymmetric/worker-pool.ts";
 import { initializeSeal } from "../../../seal/configuration.ts";
 import { Keyring } from "../../../seal/keyring.ts";
 import { passphraseSealProvider } from "../../../seal/passphrase-provider.ts";
@@ -83,7 +84,18 @@ export async function kmsHarness(): Promise<KmsHarness> {
   const keyring = new Keyring({ store, clock, random, onError });
   await keyring.unseal(sealProvider);
   const auditLog = { entry: (event: AuditEvent) => (events.push(event), []) };
-  const service = createKmsService({ store, reader, clock, random, keyring, auditLog, onError, ...policyLanguage });
+  const keyWorkers = createKeyWorkers();
+  const service = createKmsService({
+    store,
+    reader,
+    clock,
+    random,
+    keyring,
+    auditLog,
+    keyWorkers,
+    onError,
+    ...policyLanguage,
+  });
   const last: KmsHarness["last"] = { checks: [], audit: {} };
 
   const callOf = (operation: string, who: Partial<Call>): Call => ({
@@ -151,6 +163,7 @@ export async function kmsHarness(): Promise<KmsHarness> {
       return KeyMetadata.KeyId as string;
     },
     async close() {
+      await keyWorkers.clear();
       await keyring.seal();
       await store.close();
     },
