@@ -14,6 +14,7 @@ export const COMMITTING_OVERHEAD_BYTES: number = COMMITMENT_BYTES + TAG_BYTES;
 
 /** Every key of the committing form is used once, so its nonce may be constant. */
 const ZERO_NONCE: Uint8Array = new Uint8Array(GCM_NONCE_BYTES);
+const NO_HEADER: Uint8Array = new Uint8Array(0);
 
 /** AES-256-GCM: ciphertext ‖ tag. The nonce must be new for this key. */
 export function sealGcm(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): Buffer {
@@ -65,14 +66,22 @@ export interface CommittingUse {
 
 /**
  * Key-committing encryption: a key and a commitment of 32 bytes each are derived for this one message, so that a sealed
- * message opens under no other key than the one that made it. Returns commitment ‖ ciphertext ‖ tag.
+ * message opens under no other key than the one that made it. Returns header ‖ commitment ‖ ciphertext ‖ tag; the header is
+ * for the reader to find the key by, and authenticated only as far as `use` holds it.
  */
-export function sealCommitting(key: Uint8Array, use: CommittingUse, plaintext: Uint8Array): Buffer {
+export function sealCommitting(
+  key: Uint8Array,
+  use: CommittingUse,
+  plaintext: Uint8Array,
+  header: Uint8Array = NO_HEADER,
+): Buffer {
   const derived = deriveBytes(key, use.label, use.kdfContext, KEY_BYTES + COMMITMENT_BYTES);
   try {
-    const sealed = ownBytes(COMMITTING_OVERHEAD_BYTES + plaintext.byteLength);
-    sealed.set(derived.subarray(KEY_BYTES));
-    sealGcmInto(sealed, COMMITMENT_BYTES, derived.subarray(0, KEY_BYTES), ZERO_NONCE, use.aad, plaintext);
+    const start = header.byteLength;
+    const sealed = Buffer.allocUnsafe(start + COMMITTING_OVERHEAD_BYTES + plaintext.byteLength);
+    sealed.set(header);
+    sealed.set(derived.subarray(KEY_BYTES), start);
+    sealGcmInto(sealed, start + COMMITMENT_BYTES, derived.subarray(0, KEY_BYTES), ZERO_NONCE, use.aad, plaintext);
     return sealed;
   } finally {
     wipe(derived);

@@ -96,4 +96,40 @@ describe("GuardedKey", () => {
     expect(lent.some((address) => idle.some(({ start, end }) => start <= address && address < end))).toBe(true);
     key.destroy();
   });
+
+  test.runIf(process.platform === "linux")("a key at hand stays readable between uses, and no longer", () => {
+    const key = GuardedKey.take(Buffer.alloc(32, 3));
+    const before = new Set(readOnlyIslands());
+    const own = (): readonly bigint[] => readOnlyIslands().filter((address) => !before.has(address));
+    const end = key.keepAtHand();
+    expect(key.isAtHand).toBe(true);
+    expect(bytesOf(key)).toEqual(Buffer.alloc(32, 3));
+    expect(own()).toHaveLength(1);
+    end();
+    expect(key.isAtHand).toBe(false);
+    expect(own()).toHaveLength(0);
+    end();
+    expect(bytesOf(key)).toEqual(Buffer.alloc(32, 3));
+    key.destroy();
+  });
+
+  test("a key at hand is destroyed at once, and the end of its time changes nothing", () => {
+    const key = GuardedKey.random(32);
+    const end = key.keepAtHand();
+    key.destroy();
+    expect(key.destroyed).toBe(true);
+    expect(() => end()).not.toThrow();
+    expect(() => key.keepAtHand()).toThrow(/destroyed/);
+  });
+
+  test("a key that stops being at hand while it is lent is readable to the end of the loan", () => {
+    const key = GuardedKey.take(Buffer.alloc(32, 4));
+    const end = key.keepAtHand();
+    key.use((bytes) => {
+      end();
+      expect(bytes[31]).toBe(4);
+    });
+    expect(bytesOf(key)).toEqual(Buffer.alloc(32, 4));
+    key.destroy();
+  });
 });

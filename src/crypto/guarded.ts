@@ -10,6 +10,7 @@ export class GuardedKey {
   readonly byteLength: number;
   #memory: Buffer | null;
   #users = 0;
+  #isAtHand = false;
   #destroyRequested = false;
 
   private constructor(byteLength: number, fill: (memory: Buffer) => void) {
@@ -45,13 +46,13 @@ export class GuardedKey {
   }
 
   /**
-   * Lends the key, read-only, for the length of one synchronous call. Touching it later ends the process (SIGSEGV), and
-   * writing to it does so at once: neither must go unnoticed. Throws when the key was destroyed.
+   * Lends the key, read-only, for the length of one synchronous call. Touching it later ends the process (SIGSEGV), unless
+   * it is kept at hand; writing to it does so at once: neither must go unnoticed. Throws when the key was destroyed.
    */
   use<T>(run: (key: Uint8Array) => T): T {
     const memory = this.#memory;
     if (memory === null) throw new Error("the key was destroyed");
-    if (this.#users === 0) sodium.sodium_mprotect_readonly(memory);
+    if (this.#users === 0 && !this.#isAtHand) sodium.sodium_mprotect_readonly(memory);
     this.#users += 1;
     try {
       return run(memory);
@@ -59,9 +60,30 @@ export class GuardedKey {
       this.#users -= 1;
       if (this.#users === 0) {
         if (this.#destroyRequested) this.#release(memory);
-        else sodium.sodium_mprotect_noaccess(memory);
+        else if (!this.#isAtHand) sodium.sodium_mprotect_noaccess(memory);
       }
     }
+  }
+
+  /** Is it readable between uses? */
+  get isAtHand(): boolean {
+    return this.#isAtHand;
+  }
+
+  /**
+   * Leaves a key that is busy readable between uses, until the returned function is called, which must be soon. Changing the
+   * access makes every core forget what it knows of the process's memory: with what that slows down, it costs a use 10 to
+   * 25 µs. Destroying the key does not wait for the end. Throws when the key was destroyed.
+   */
+  keepAtHand(): () => void {
+    if (this.#memory === null) throw new Error("the key was destroyed");
+    if (this.#users === 0 && !this.#isAtHand) sodium.sodium_mprotect_readonly(this.#memory);
+    this.#isAtHand = true;
+    return () => {
+      if (!this.#isAtHand) return;
+      this.#isAtHand = false;
+      if (this.#memory !== null && this.#users === 0) sodium.sodium_mprotect_noaccess(this.#memory);
+    };
   }
 
   /** A second holder with its own memory: each is destroyed by its own owner. */
@@ -78,6 +100,7 @@ export class GuardedKey {
 
   #release(memory: Buffer): void {
     this.#memory = null;
+    this.#isAtHand = false;
     // sodium_free overwrites before it returns the pages, whatever their protection was.
     sodium.sodium_free(memory);
   }

@@ -45,7 +45,7 @@ export type ImportWrapping = RsaEncryptionAlgorithm | "RSA_AES_KEY_WRAP_SHA_1" |
 export interface LentPrivateKey {
   /** Names the key for ever: a worker may keep it parsed under this name until `forget`. */
   readonly id: string;
-  /** PKCS#8 DER in memory of its own, handed over: it is overwritten after use. */
+  /** PKCS#8 DER in memory of its own (`ownCopy` of crypto/wipe.ts), handed over: it is overwritten after use. */
   readonly copy: () => Uint8Array<ArrayBuffer>;
 }
 
