@@ -43,7 +43,7 @@ export default defineConfig({
         test: {
           ...alone,
           name: "torture",
-          include: ["tests/fuzz/**/*.test.ts", "tests/simulation/**/*.test.ts"],
+          include: ["tests/fuzz/**/*.test.ts", "tests/simulation/**/*.test.ts", "src/**/testing/*.torture.ts"],
           env: { WAXSEAL_TORTURE: "1" },
           testTimeout: 3_600_000,
           hookTimeout: 120_000,

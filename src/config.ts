@@ -1,5 +1,7 @@
+import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
+import { fileSystemRefusal, OperatorError } from "./base/operator-error.ts";
 
 /** The region of a new deployment when none is given. */
 export const DEFAULT_REGION = "us-east-1";
@@ -21,13 +23,15 @@ export interface ServerConfig {
     readonly keyFile: string;
     readonly caFile: string | null;
   } | null;
-  /** Null: the one chosen at init. */
-  readonly region: string | null;
+  /** The default first; null: those of the deployment. Not empty. */
+  readonly regions: readonly string[] | null;
   readonly accountId: string | null;
   /** Null: the one chosen at init; for a new directory a key file inside it. */
   readonly seal: SealChoice | null;
   /** Whether a source of a passphrase was named. */
   readonly isPassphraseGiven: boolean;
+  /** How often KMS may be called: as AWS allows, or the operator's own figures by quota code or name. */
+  readonly kmsQuotas: "none" | "aws" | Readonly<Record<string, number>>;
   readonly testHooks: boolean;
 }
 
@@ -43,4 +47,41 @@ export function parseSealChoice(text: string): SealChoice | null {
   if (text === "file") return { kind: "file", path: null };
   if (text.startsWith("file:") && text.length > 5) return { kind: "file", path: resolve(text.slice(5)) };
   return null;
+}
+
+/** Service Quotas' own bound (model: QuotaValue). */
+const QUOTA_MAX = 10_000_000_000;
+const QUOTA_FILE_BYTES_MAX = 65_536;
+
+/** `none`, `aws`, or a JSON file of figures by quota code or name. Throws OperatorError for a file that is something else. */
+export function readQuotaProfile(text: string): ServerConfig["kmsQuotas"] {
+  if (text === "none" || text === "aws") return text;
+  const path = resolve(text);
+  const figures = parsedJson(path);
+  if (figures === null || typeof figures !== "object" || Array.isArray(figures)) {
+    throw new OperatorError(`${path} must hold one JSON object, such as {"CreateKey request rate": 10}.`);
+  }
+  for (const [name, value] of Object.entries(figures)) {
+    if (typeof value !== "number" || !(value >= 0 && value <= QUOTA_MAX)) {
+      throw new OperatorError(
+        `${path}: the figure of ${JSON.stringify(name)} must be a number from 0 to ${QUOTA_MAX}.`,
+      );
+    }
+  }
+  return figures as Readonly<Record<string, number>>;
+}
+
+function parsedJson(path: string): unknown {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    throw fileSystemRefusal(error) ?? error;
+  }
+  if (text.length > QUOTA_FILE_BYTES_MAX) throw new OperatorError(`${path} is too long for a file of quotas.`);
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new OperatorError(`${path} is not JSON: ${error instanceof Error ? error.message : "it cannot be read"}`);
+  }
 }

@@ -13,9 +13,11 @@ import { Keyring } from "./seal/keyring.ts";
 import { passphraseSealProvider } from "./seal/passphrase-provider.ts";
 import type { SealProvider } from "./seal/provider.ts";
 import { openAdminSocket } from "./server/admin-socket.ts";
+import { adminRoutes } from "./server/administration.ts";
 import { type Api, createApi } from "./server/api.ts";
+import { requireRegionsKept, requireSame } from "./server/choices.ts";
 import { readOrReplaceRecord, type StoredRecord } from "./server/debug-record.ts";
-import { type Deployment, openDeployment, readDeployment } from "./server/deployment.ts";
+import { type Deployment, openDeployment, readDeployment, rememberRegions } from "./server/deployment.ts";
 import { type Listeners, openListeners } from "./server/listeners.ts";
 import type { Log } from "./server/log.ts";
 import { writePrivateFile } from "./server/private-file.ts";
@@ -27,9 +29,6 @@ import { openLmdbRecordLog } from "./store/lmdb-record-log.ts";
 import type { MetadataStore } from "./store/metadata-store.ts";
 import type { RecordLog } from "./store/record-log.ts";
 
-/** Two years: periodic work in between runs as often as it would have. */
-const CLOCK_ADVANCE_MS_MAX = 2 * 366 * 24 * 60 * 60 * 1000;
-
 /** Asks whoever started the server for the passphrase, or for a new one; null when nobody can be asked. */
 export type AskPassphrase = (which: "existing" | "new") => Promise<string | null>;
 
@@ -37,7 +36,10 @@ export interface ServerState {
   readonly sealed: boolean;
   readonly endpoint: string;
   readonly httpsEndpoint: string | null;
+  /** The default Region. */
   readonly region: string;
+  /** All that are served, the default first. */
+  readonly regions: readonly string[];
   readonly accountId: string;
   readonly pid: number;
 }
@@ -56,9 +58,9 @@ interface Opened {
   readonly random: Random;
   readonly keyring: Keyring;
   readonly sealKind: SealChoice["kind"];
-  readonly chosen: Pick<Deployment, "accountId" | "region" | "rootKeyPath">;
-  /** Whether the directory is yet to be made. */
-  readonly isNew: boolean;
+  readonly chosen: Pick<Deployment, "accountId" | "region" | "regions" | "rootKeyPath">;
+  /** Null: the directory is yet to be made. */
+  readonly deployment: Deployment | null;
   /** Whether the root key is yet to be made. */
   readonly isSealNew: boolean;
   release(): Promise<void>;
@@ -70,7 +72,7 @@ const openMetadata = (directory: DataDirectory): Promise<MetadataStore> =>
 const openRecords = (directory: DataDirectory): Promise<RecordLog> =>
   openLmdbRecordLog(join(directory.storePath, "records.mdb"));
 
-type InitConfig = Pick<ServerConfig, "dataDir" | "region" | "accountId" | "seal" | "isPassphraseGiven">;
+type InitConfig = Pick<ServerConfig, "dataDir" | "regions" | "accountId" | "seal" | "isPassphraseGiven">;
 
 /** What the operator can mend, said as such; a bug as it is. */
 function forOperator(error: unknown): unknown {
@@ -103,6 +105,8 @@ async function openDataDir(config: InitConfig, clock: Clock, log: Log): Promise<
     const deployment = await readDeployment(store);
     const sealed = await readSealConfiguration(store);
     requireSame(config, deployment, sealed?.provider.kind ?? null);
+    await requireRegionsKept(store, config, deployment);
+    const regions = config.regions ?? deployment?.regions ?? [DEFAULT_REGION];
     const rootKeyPath = config.seal?.kind === "file" ? config.seal.path : null;
     const onError = (error: unknown): void => log.error("rotation of domain keys failed; it is tried again", error);
     return {
@@ -114,45 +118,17 @@ async function openDataDir(config: InitConfig, clock: Clock, log: Log): Promise<
       sealKind: sealed?.provider.kind ?? config.seal?.kind ?? "file",
       chosen: {
         accountId: deployment?.accountId ?? config.accountId ?? newAccountId(random),
-        region: config.region ?? deployment?.region ?? DEFAULT_REGION,
+        region: regions[0] ?? DEFAULT_REGION,
+        regions,
         rootKeyPath: rootKeyPath ?? deployment?.rootKeyPath ?? null,
       },
-      isNew: deployment === null,
+      deployment,
       isSealNew: sealed === null,
       release,
     };
   } catch (error) {
     await release();
     throw error;
-  }
-}
-
-/** What was chosen at init cannot be chosen differently later. */
-function requireSame(config: InitConfig, deployment: Deployment | null, sealKind: SealChoice["kind"] | null): void {
-  const { dataDir, accountId, region, seal } = config;
-  if (deployment !== null && accountId !== null && accountId !== deployment.accountId) {
-    throw new OperatorError(
-      `${dataDir} belongs to account ${deployment.accountId}, not ${accountId}. ` +
-        "Leave --account-id out, or choose another data directory.",
-    );
-  }
-  if (deployment !== null && region !== null && region !== deployment.region) {
-    throw new OperatorError(
-      `${dataDir} was made for region ${deployment.region}, not ${region}. ` +
-        "Leave --region out, or choose another data directory.",
-    );
-  }
-  if (sealKind !== null && seal !== null && seal.kind !== sealKind) {
-    throw new OperatorError(
-      `${dataDir} is sealed by ${sealKind}, not by ${seal.kind}. Leave --seal out, or choose another data directory.`,
-    );
-  }
-  if (config.isPassphraseGiven && (sealKind ?? seal?.kind ?? "file") === "file") {
-    throw new OperatorError(
-      sealKind === null
-        ? "A passphrase was given, but the root key would be kept in a file. Add --seal passphrase."
-        : `${dataDir} is sealed by a key file, not by a passphrase. Leave --passphrase-file and --passphrase-fd out.`,
-    );
   }
 }
 
@@ -178,6 +154,7 @@ export interface InitResult {
   readonly created: boolean;
   readonly accountId: string;
   readonly region: string;
+  readonly regions: readonly string[];
   readonly seal: string;
   /** Null: there is no such file. */
   readonly rootKeyFile: string | null;
@@ -185,7 +162,7 @@ export interface InitResult {
   readonly isKeyBesideData: boolean;
 }
 
-/** Makes a data directory without serving. One that exists stays as it is. Throws OperatorError. */
+/** Makes a data directory without serving. Of one that exists only the further Regions change. Throws OperatorError. */
 export async function initialize(config: InitConfig, log: Log, ask: AskPassphrase): Promise<InitResult> {
   try {
     const opened = await openDataDir(config, systemClock(), log);
@@ -200,7 +177,7 @@ export async function initialize(config: InitConfig, log: Log, ask: AskPassphras
 }
 
 async function initializeOpened(opened: Opened, ask: AskPassphrase): Promise<InitResult> {
-  if (opened.isNew) {
+  if (opened.deployment === null) {
     const provider = providerOf(opened, await askFor(opened, ask));
     if (provider === null) {
       throw new OperatorError(
@@ -209,13 +186,16 @@ async function initializeOpened(opened: Opened, ask: AskPassphrase): Promise<Ini
     }
     await openDeployment({ ...opened, provider });
     await opened.keyring.seal();
+  } else {
+    await rememberRegions(opened.store, opened.deployment, opened.chosen.regions);
   }
-  const { accountId, region } = opened.chosen;
+  const { accountId, region, regions } = opened.chosen;
   const inFile = opened.sealKind === "file";
   return {
-    created: opened.isNew,
+    created: opened.deployment === null,
     accountId,
     region,
+    regions,
     seal: opened.sealKind,
     rootKeyFile: inFile ? rootKeyFile(opened) : null,
     isKeyBesideData: inFile && liesBesideData(opened),
@@ -279,7 +259,14 @@ async function startOpened({ config, opened, log, ask, realClock, testClock }: S
     // Asked before the port is open: who waits for the prompt is not served a sealed server meanwhile.
     const provider = providerOf(opened, await askFor(opened, ask));
     records = await openRecords(opened.directory);
-    api = createApi({ ...opened, ...opened.chosen, records, signatureClock: realClock, log });
+    api = createApi({
+      ...opened,
+      ...opened.chosen,
+      kmsQuotas: config.kmsQuotas,
+      records,
+      signatureClock: realClock,
+      log,
+    });
     if (provider !== null) await unseal(opened, api, provider);
     if (opened.isSealNew && opened.sealKind === "file" && liesBesideData(opened)) log.warn(KEY_BESIDE_DATA);
     listeners = await listen(config, opened, api, realClock, log);
@@ -334,6 +321,7 @@ async function administer(running: Running): Promise<RunningServer> {
     endpoint,
     httpsEndpoint,
     region: opened.chosen.region,
+    regions: opened.chosen.regions,
     accountId: opened.chosen.accountId,
     pid: process.pid,
   });
@@ -349,42 +337,23 @@ async function administer(running: Running): Promise<RunningServer> {
     turn = done.catch(() => undefined);
     return done;
   };
-  const admin = await openAdminSocket(opened.directory.runPath, "admin.sock", {
-    "GET /status": status,
-    "POST /seal": () =>
+  const routes = adminRoutes({
+    status,
+    testClock,
+    seal: () =>
       inTurn(async () => {
         await api.shut();
         await opened.keyring.seal();
-        return status();
       }),
-    "POST /unseal": (body) =>
+    unseal: (passphrase) =>
       inTurn(async () => {
-        const passphrase = typeof body["passphrase"] === "string" ? body["passphrase"] : null;
         const provider = providerOf(opened, passphrase);
         if (provider === null)
           throw new ServiceError("PassphraseRequired", "This server is sealed with a passphrase, and none was given.");
         if (opened.keyring.isSealed) await unseal(opened, api, provider);
-        return status();
       }),
-    "POST /test/clock": (body) => {
-      const advanceMs = body["advanceMs"];
-      if (testClock === null)
-        throw new ServiceError("TestHooksOff", "This server runs without --test-hooks: its clock cannot be moved.");
-      if (
-        typeof advanceMs !== "number" ||
-        !Number.isInteger(advanceMs) ||
-        advanceMs < 0 ||
-        advanceMs > CLOCK_ADVANCE_MS_MAX
-      ) {
-        throw new ServiceError(
-          "ValidationException",
-          `advanceMs must be a whole number from 0 to ${CLOCK_ADVANCE_MS_MAX}.`,
-        );
-      }
-      testClock.advance(advanceMs);
-      return Promise.resolve({ nowMs: testClock.wallMs() });
-    },
   });
+  const admin = await openAdminSocket(opened.directory.runPath, "admin.sock", routes);
   const endpointFile = join(opened.directory.runPath, "endpoint.json");
   await writePrivateFile(endpointFile, { ...describe(), caFile });
   return {

@@ -34,6 +34,12 @@ PutUserPermissionsBoundary DeleteUserPermissionsBoundary
 ListAccountAliases CreateAccountAlias DeleteAccountAlias
 """.split()
 
+SERVICE_QUOTAS_OPERATIONS = """
+ListServices ListServiceQuotas GetServiceQuota ListAWSDefaultServiceQuotas GetAWSDefaultServiceQuota
+RequestServiceQuotaIncrease GetRequestedServiceQuotaChange
+ListRequestedServiceQuotaChangeHistory ListRequestedServiceQuotaChangeHistoryByQuota
+""".split()
+
 # Service -> operations to take; None takes all.
 SERVICES = {
     "kms": None,
@@ -41,7 +47,11 @@ SERVICES = {
     "iam": IAM_OPERATIONS,
     "sts": None,
     "cloudtrail": ["LookupEvents"],
+    "servicequotas": SERVICE_QUOTAS_OPERATIONS,
 }
+
+# How botocore calls a model, where that is not our name of the service (which is its signing name).
+BOTOCORE_NAME = {"servicequotas": "service-quotas"}
 
 # Shapes that must never be echoed although the model does not say so: record contents, what routes them, web identity tokens.
 SENSITIVE = {
@@ -140,6 +150,8 @@ SUPPLEMENT = {
             "GrantOperation": ["Encapsulate", "Decapsulate"],
             "KeyLastUsageTrackingOperation": ["Encapsulate", "Decapsulate"],
         },
+        # As KMS lists them in its answers (recorded), where that is not the model's order.
+        "enum_order": {"MacAlgorithmSpec": ["HMAC_SHA_384", "HMAC_SHA_256", "HMAC_SHA_224", "HMAC_SHA_512"]},
     },
     "kinesis": {
         "shapes": {
@@ -184,6 +196,9 @@ def supplement(name, service):
         shapes[shape]["required"] = [member for member in shapes[shape]["required"] if member not in members]
     for shape, values in extra.get("enums", {}).items():
         shapes[shape]["enum"] += [value for value in values if value not in shapes[shape]["enum"]]
+    for shape, values in extra.get("enum_order", {}).items():
+        assert sorted(values) == sorted(shapes[shape]["enum"]), f"{shape} has other values now"
+        shapes[shape]["enum"] = values
     for operation, (request, response, errors) in extra.get("operations", {}).items():
         assert operation not in operations, f"botocore now has {operation}"
         operations[operation] = {
@@ -303,7 +318,7 @@ def operation_row(name, operation):
 
 
 def generate(name):
-    service = botocore.loaders.Loader().load_service_model(name, "service-2")
+    service = botocore.loaders.Loader().load_service_model(BOTOCORE_NAME.get(name, name), "service-2")
     supplement(name, service)
     shapes, metadata = service["shapes"], service["metadata"]
     chosen = SERVICES[name] or sorted(service["operations"])

@@ -7,6 +7,7 @@ import { model as cloudtrail } from "../src/services/cloudtrail/shapes.generated
 import { model as iam } from "../src/services/iam/shapes.generated.ts";
 import { model as kinesis } from "../src/services/kinesis/shapes.generated.ts";
 import { model as kms } from "../src/services/kms/shapes.generated.ts";
+import { model as servicequotas } from "../src/services/servicequotas/shapes.generated.ts";
 import { model as sts } from "../src/services/sts/shapes.generated.ts";
 
 /** Kinds of the clients' static schemas, which stand first in each. */
@@ -84,7 +85,7 @@ describe("the generated tables against the newest clients", () => {
 });
 
 describe("the generated tables themselves", () => {
-  const models = [kms, kinesis, iam, sts, cloudtrail];
+  const models = [kms, kinesis, iam, sts, cloudtrail, servicequotas];
 
   test.each(models.map((model) => [model.name, model] as const))("%s names no shape that it lacks", (_name, model) => {
     const targets = Object.values(model.shapes).flatMap((shape) => {

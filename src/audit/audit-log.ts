@@ -5,10 +5,13 @@ import type { Table } from "../store/table.ts";
 import { attributesOf, hasAttribute } from "./event-attributes.ts";
 import type { AuditEvent, FoundEvent, LookupPage, LookupQuery } from "./event.ts";
 import type { AuditLog } from "./log.ts";
-import { storableEvent } from "./redaction.ts";
+import { storableText } from "./redaction.ts";
 
-/** By recipient account, Region and order key (docs/formats/audit-event.md). */
-export const auditEvents: Table<AuditEvent> = table<AuditEvent>("audit.event");
+/**
+ * By recipient account, Region and order key (docs/formats/audit-event.md). Its own encoding is the redacted one: an event
+ * cannot be stored in any other.
+ */
+export const auditEvents: Table<AuditEvent> = table<AuditEvent>("audit.event", storableText);
 
 /** How far back LookupEvents reaches (CloudTrail user guide, event history). Older events stay stored. */
 export const LOOKUP_DAYS = 90;
@@ -67,7 +70,7 @@ export function createAuditLog(deps: {
   return {
     entry(event) {
       const id = [event.recipientAccountId, event.awsRegion, orderKeyOf(event)];
-      return [auditEvents.put(id, storableEvent(event))];
+      return [{ ...auditEvents.put(id, event), isLogLine: true }];
     },
     lookup: (query) => lookup(deps, query),
   };

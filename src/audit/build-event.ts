@@ -23,8 +23,7 @@ export interface EventSubject {
   readonly recipientAccountId?: string;
 }
 
-const seconds = (timeMs: number): string =>
-  new Date(Math.floor(timeMs / 1000) * 1000).toISOString().replace(".000Z", "Z");
+const seconds = (timeMs: number): string => `${new Date(timeMs).toISOString().slice(0, 19)}Z`;
 
 const serviceHost = (service: string): string => `${service}.amazonaws.com`;
 

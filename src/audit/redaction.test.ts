@@ -108,6 +108,28 @@ describe("redaction", () => {
     expect(event.requestParameters).toMatchObject({ keyId: "k" });
   });
 
+  test("what an event is not known to hold is not stored", () => {
+    const text = stored({ keyId: "k" }, { sessionData: "secret-1", tlsDetails: { tlsVersion: "TLSv1.3" } });
+    expect(text).not.toContain("secret-1");
+    expect(JSON.parse(text)).toMatchObject({
+      requestParameters: { keyId: "k" },
+      tlsDetails: { tlsVersion: "TLSv1.3" },
+    });
+  });
+
+  test("any text comes back as it was, quotes, controls and lone surrogates of JSON's own spelling included", () => {
+    fc.assert(
+      fc.property(
+        fc.string({ unit: "binary", maxLength: 200 }),
+        fc.string({ unit: "binary", maxLength: 50 }),
+        (name, value) => {
+          const event = JSON.parse(stored({ encryptionContext: { [name]: value } })) as { requestParameters: unknown };
+          expect(event.requestParameters).toEqual(JSON.parse(JSON.stringify({ encryptionContext: { [name]: value } })));
+        },
+      ),
+    );
+  });
+
   test("a member called __proto__ changes nothing", () => {
     const parameters = JSON.parse('{"__proto__":{"polluted":"yes"},"keyId":"k"}') as Record<string, unknown>;
     expect(stored(parameters)).toContain('"keyId":"k"');

@@ -57,13 +57,16 @@ const LIST_LENGTH_MAX = 1_000;
 const MEMBER_COUNT_MAX = 1_000;
 const DEPTH_MAX = 12;
 const RESOURCE_COUNT_MAX = 100;
+/** How many are left of those of an event that is too large without anything else. */
+const RESOURCE_COUNT_MIN = 10;
+const ARN_LENGTH_MAX = 2_048;
 /** CloudTrail stops at 256 KB per event; ours stay well below, so that a page of fifty is bounded too. */
 export const EVENT_BYTES_MAX = 100_000;
 
 const CUT_MARK = "…";
-const OMITTED: Readonly<Record<string, unknown>> = Object.freeze({ omitted: true, reason: "The event was too large." });
+const OMITTED = '{"omitted":true,"reason":"The event was too large."}';
 
-const canonicalName = (name: string): string => name.replace(/[-_]/g, "").toLowerCase();
+const canonicalName = (name: string): string => (/[-_]/.test(name) ? name.replace(/[-_]/g, "") : name).toLowerCase();
 
 const cut = (text: string, lengthMax: number): string =>
   text.length <= lengthMax ? text : text.slice(0, lengthMax) + CUT_MARK;
@@ -75,100 +78,102 @@ interface Bounds {
 
 const FULL: Bounds = { stringLengthMax: STRING_LENGTH_MAX, listLengthMax: LIST_LENGTH_MAX };
 const TIGHT: Bounds = { stringLengthMax: 256, listLengthMax: 50 };
+/** For what the server itself says of the caller and the connection. */
+const FRAME: Bounds = { stringLengthMax: SHORT_STRING_LENGTH_MAX, listLengthMax: 10 };
 
-/** A copy that JSON can hold and that holds nothing forbidden; undefined when nothing is left. */
-function cleanValue(value: unknown, bounds: Bounds, depth: number): unknown {
-  if (value === null || typeof value === "boolean") return value;
-  if (typeof value === "string") return cut(value, bounds.stringLengthMax);
-  if (typeof value === "number") return Number.isFinite(value) ? value : undefined;
-  if (typeof value === "bigint") return value.toString();
+/**
+ * The JSON text of a value without anything forbidden; null when nothing is left. It is written in one pass: what is not
+ * copied here on purpose cannot slip through, and no copy has to be made first.
+ */
+function valueText(value: unknown, bounds: Bounds, depth: number): string | null {
+  if (typeof value === "string") return JSON.stringify(cut(value, bounds.stringLengthMax));
+  if (value === null || typeof value === "boolean") return String(value);
+  if (typeof value === "number") return Number.isFinite(value) ? JSON.stringify(value) : null;
+  if (typeof value === "bigint") return `"${value}"`;
   // Bytes are payloads, key material or ciphertext: an event has no use for any of them.
-  if (typeof value !== "object" || ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return undefined;
-  if (depth >= DEPTH_MAX) return undefined;
-  if (Array.isArray(value)) {
-    return value
-      .slice(0, bounds.listLengthMax)
-      .map((item: unknown) => cleanValue(item, bounds, depth + 1))
-      .filter((item) => item !== undefined);
+  if (typeof value !== "object" || ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return null;
+  if (depth >= DEPTH_MAX) return null;
+  if (!Array.isArray(value)) return membersText(value, bounds, depth, false);
+  const items: string[] = [];
+  for (const item of value.slice(0, bounds.listLengthMax)) {
+    const text = valueText(item, bounds, depth + 1);
+    if (text !== null) items.push(text);
   }
-  return cleanMembers(value, bounds, depth, false);
+  return `[${items.join(",")}]`;
 }
 
-function cleanMembers(value: object, bounds: Bounds, depth: number, callerNamed: boolean): Record<string, unknown> {
-  // Without a prototype, a member called __proto__ is a member like any other.
-  const clean: Record<string, unknown> = Object.create(null);
+function membersText(value: object, bounds: Bounds, depth: number, callerNamed: boolean): string {
+  const members = value as Members;
+  let text = "{";
   let count = 0;
-  for (const [name, member] of Object.entries(value)) {
+  for (const name of Object.keys(members)) {
     if (count >= MEMBER_COUNT_MAX) break;
+    const member = members[name];
     const canonical = canonicalName(name);
     if (callerNamed ? typeof member !== "string" : FORBIDDEN_MEMBERS.has(canonical)) continue;
     const isCallerNamedMap =
       !callerNamed && CALLER_NAMED_MAPS.has(canonical) && typeof member === "object" && member !== null;
-    const cleaned = isCallerNamedMap
-      ? cleanMembers(member, bounds, depth + 1, true)
-      : cleanValue(member, bounds, depth + 1);
-    if (cleaned === undefined) continue;
-    clean[cut(name, SHORT_STRING_LENGTH_MAX)] = cleaned;
+    const written = isCallerNamedMap
+      ? membersText(member, bounds, depth + 1, true)
+      : valueText(member, bounds, depth + 1);
+    if (written === null) continue;
+    text += `${count === 0 ? "" : ","}${JSON.stringify(cut(name, SHORT_STRING_LENGTH_MAX))}:${written}`;
     count += 1;
   }
-  return clean;
+  return `${text}}`;
 }
 
 type Members = Readonly<Record<string, unknown>>;
 
-function withBodies(event: AuditEvent, body: (members: Members) => Members): AuditEvent {
-  const { requestParameters, responseElements, additionalEventData } = event;
-  return {
-    ...event,
-    requestParameters: requestParameters === null ? null : body(requestParameters),
-    responseElements: responseElements === null ? null : body(responseElements),
-    ...(additionalEventData === undefined ? {} : { additionalEventData: body(additionalEventData) }),
-  };
+const short = (text: string): string => JSON.stringify(cut(text, SHORT_STRING_LENGTH_MAX));
+
+/** How the parts are written that a service fills in: parameters, response, and what else it tells. */
+type BodyText = (members: Members) => string;
+
+const resourceText = ({ ARN, accountId, type }: NonNullable<AuditEvent["resources"]>[number]): string =>
+  `{"ARN":${JSON.stringify(cut(ARN, ARN_LENGTH_MAX))},"accountId":${short(accountId)},"type":${short(type)}}`;
+
+/** Every member of an event by name, in CloudTrail's order: a member that is not listed here is not stored. */
+function textWith(event: AuditEvent, body: BodyText, resourceCountMax: number): string {
+  const { errorCode, errorMessage, requestParameters, responseElements, additionalEventData, tlsDetails } = event;
+  const resources = event.resources?.slice(0, resourceCountMax).map(resourceText);
+  return (
+    `{"eventVersion":${short(event.eventVersion)},"userIdentity":${membersText(event.userIdentity, FRAME, 0, false)}` +
+    `,"eventTime":${short(event.eventTime)},"eventSource":${short(event.eventSource)}` +
+    `,"eventName":${short(event.eventName)},"awsRegion":${short(event.awsRegion)}` +
+    `,"sourceIPAddress":${short(event.sourceIPAddress)},"userAgent":${short(event.userAgent)}` +
+    (errorCode === undefined ? "" : `,"errorCode":${short(errorCode)}`) +
+    (errorMessage === undefined ? "" : `,"errorMessage":${short(errorMessage)}`) +
+    `,"requestParameters":${requestParameters === null ? "null" : body(requestParameters)}` +
+    `,"responseElements":${responseElements === null ? "null" : body(responseElements)}` +
+    (additionalEventData === undefined ? "" : `,"additionalEventData":${body(additionalEventData)}`) +
+    `,"requestID":${short(event.requestID)},"eventID":${short(event.eventID)},"readOnly":${event.readOnly}` +
+    (resources === undefined ? "" : `,"resources":[${resources.join(",")}]`) +
+    `,"eventType":${short(event.eventType)},"managementEvent":${event.managementEvent}` +
+    `,"recipientAccountId":${short(event.recipientAccountId)},"eventCategory":${short(event.eventCategory)}` +
+    (tlsDetails === undefined ? "" : `,"tlsDetails":${membersText(tlsDetails, FRAME, 0, false)}`) +
+    "}"
+  );
 }
 
-function cleanFrame(event: AuditEvent): AuditEvent {
-  const short = (text: string): string => cut(text, SHORT_STRING_LENGTH_MAX);
-  return {
-    ...event,
-    userIdentity: cleanMembers(
-      event.userIdentity,
-      { stringLengthMax: SHORT_STRING_LENGTH_MAX, listLengthMax: 10 },
-      0,
-      false,
-    ),
-    eventSource: short(event.eventSource),
-    eventName: short(event.eventName),
-    awsRegion: short(event.awsRegion),
-    sourceIPAddress: short(event.sourceIPAddress),
-    userAgent: short(event.userAgent),
-    ...(event.errorCode === undefined ? {} : { errorCode: short(event.errorCode) }),
-    ...(event.errorMessage === undefined ? {} : { errorMessage: short(event.errorMessage) }),
-    ...(event.resources === undefined
-      ? {}
-      : {
-          resources: event.resources.slice(0, RESOURCE_COUNT_MAX).map((resource) => ({
-            ARN: cut(resource.ARN, 2_048),
-            accountId: short(resource.accountId),
-            type: short(resource.type),
-          })),
-        }),
-  };
-}
+const FULL_BODY: BodyText = (members) => membersText(members, FULL, 0, false);
+const TIGHT_BODY: BodyText = (members) => membersText(members, TIGHT, 0, false);
+const OMITTED_BODY: BodyText = () => OMITTED;
 
-const sizeBytes = (event: AuditEvent): number => Buffer.byteLength(JSON.stringify(event));
+/** UTF-8 takes at most three bytes for one UTF-16 unit, so that the usual event need not be measured. */
+const fits = (text: string): boolean =>
+  text.length * 3 <= EVENT_BYTES_MAX || Buffer.byteLength(text) <= EVENT_BYTES_MAX;
 
 /**
- * The event as it may be stored: nothing forbidden, no bytes, every string bounded, the whole at most EVENT_BYTES_MAX as
- * JSON. What is too large loses first the tails of its strings, then its parameters and response.
+ * The event as it may be stored, as JSON: nothing forbidden, no bytes, every string bounded, the whole at most
+ * EVENT_BYTES_MAX. What is too large loses first the tails of its strings, then its parameters and response.
  */
-export function storableEvent(event: AuditEvent): AuditEvent {
-  const framed = cleanFrame(event);
-  const clean = withBodies(framed, (members) => cleanMembers(members, FULL, 0, false));
-  if (sizeBytes(clean) <= EVENT_BYTES_MAX) return clean;
-  const tight = withBodies(framed, (members) => cleanMembers(members, TIGHT, 0, false));
-  if (sizeBytes(tight) <= EVENT_BYTES_MAX) return tight;
-  const bare = withBodies(framed, () => OMITTED);
-  if (sizeBytes(bare) <= EVENT_BYTES_MAX) return bare;
+export function storableText(event: AuditEvent): string {
+  const full = textWith(event, FULL_BODY, RESOURCE_COUNT_MAX);
+  if (fits(full)) return full;
+  const tight = textWith(event, TIGHT_BODY, RESOURCE_COUNT_MAX);
+  if (fits(tight)) return tight;
+  const bare = textWith(event, OMITTED_BODY, RESOURCE_COUNT_MAX);
   // 100 resources of 3 KiB each can still be too many.
-  return { ...bare, resources: (bare.resources ?? []).slice(0, 10) };
+  return fits(bare) ? bare : textWith(event, OMITTED_BODY, RESOURCE_COUNT_MIN);
 }

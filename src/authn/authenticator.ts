@@ -29,7 +29,10 @@ const CLOCK_SKEW_MS_DEFAULT = 5 * 60_000;
 
 /** The region in which the SDKs sign for services that have one endpoint for all regions. */
 const GLOBAL_REGION = "us-east-1";
-const GLOBAL_SIGNING_NAMES_DEFAULT: readonly string[] = ["iam", "sts"];
+const GLOBAL_SIGNING_NAMES: ReadonlySet<string> = new Set(["iam", "sts"]);
+
+/** Whether a service has no Regions: its requests may be signed for any Region served, and for us-east-1. */
+export const isGlobalService = (signingName: string): boolean => GLOBAL_SIGNING_NAMES.has(signingName);
 
 export interface AuthenticatorOptions {
   readonly credentials: CredentialSource;
@@ -37,8 +40,6 @@ export interface AuthenticatorOptions {
   readonly signatureClock: Clock;
   /** Regions that this server answers for. */
   readonly regions: readonly string[];
-  /** Services whose requests may be signed for us-east-1 as well, whatever the regions are. Default: iam and sts. */
-  readonly globalSigningNames?: readonly string[];
 }
 
 /** What a signature must have been made for. A `ServiceModel` is one. */
@@ -70,10 +71,9 @@ export interface Authenticator {
 
 export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
   const regions = new Set(options.regions);
-  const globalSigningNames = new Set(options.globalSigningNames ?? GLOBAL_SIGNING_NAMES_DEFAULT);
   const signingKeys = createSigningKeys(options.signatureClock);
   const isRegionOf = (region: string, signingName: string): boolean =>
-    regions.has(region) || (region === GLOBAL_REGION && globalSigningNames.has(signingName));
+    regions.has(region) || (region === GLOBAL_REGION && isGlobalService(signingName));
 
   const identify = async (request: WireRequest, expected: ExpectedSignature): Promise<Identity> => {
     const target = splitTarget(request.target);

@@ -1,3 +1,4 @@
+import { parseArn } from "../base/arn.ts";
 import type { RequestContext } from "./template.ts";
 import type { ContextValues } from "./types.ts";
 
@@ -22,6 +23,8 @@ export interface CallFacts {
   readonly userAgent: string;
   readonly secureTransport: boolean;
   readonly via?: { readonly service: string };
+  /** For which resource a service calls on its own. */
+  readonly sourceArn?: string;
 }
 
 export interface ContextOptions {
@@ -50,6 +53,7 @@ export function requestContext(call: CallFacts, options: ContextOptions): Map<st
   for (const [name, value] of Object.entries(options.own ?? {})) addOwn(context, name.toLowerCase(), value);
   addCall(context, call);
   addPrincipal(context, call.principal, options.principalTags);
+  addSource(context, call);
   context.set("aws:resourceaccount", options.resourceAccountId);
   return context;
 }
@@ -113,6 +117,14 @@ function addCall(context: Map<string, string | readonly string[]>, call: CallFac
   context.set("aws:calledvia", [name]);
   context.set("aws:calledviafirst", name);
   context.set("aws:calledvialast", name);
+}
+
+/** Present only when a service itself is the caller (IAM User Guide, aws:SourceArn). */
+function addSource(context: Map<string, string | readonly string[]>, { principal, sourceArn }: CallFacts): void {
+  if (principal.type !== "Service" || sourceArn === undefined) return;
+  context.set("aws:sourcearn", sourceArn);
+  const accountId = parseArn(sourceArn)?.accountId ?? "";
+  if (accountId !== "") context.set("aws:sourceaccount", accountId);
 }
 
 function addPrincipal(

@@ -5,9 +5,11 @@
  * 2. every level of service control policies must allow;
  * 3. the resource's policy: in the caller's own account it may grant by itself (see `sameAccount`);
  * 4. otherwise the caller's side must allow: identity policies, within the boundary and the session's policies;
- * 5. across accounts both sides must allow.
+ * 5. across accounts both sides must allow;
+ * 6. where none of them allows and none denies, a grant may (`decideByGrants`).
  */
 import type {
+  ApplicableGrant,
   AuthorizationRequest,
   CompiledPolicy,
   CompiledStatement,
@@ -30,6 +32,31 @@ export function decide(request: AuthorizationRequest): Decision {
     serviceControlDenial(request) ??
     allowedBySides(request, resourceGrant(request.resourcePolicy, request))
   );
+}
+
+/** Whether a grant could turn this denial: no deny was explicit, and service control policies let it through. */
+export const isOpenToGrants = (decision: Decision): boolean =>
+  !decision.allowed && decision.reason === "implicit" && decision.kind !== "service control";
+
+/**
+ * The decision on a request that policies denied for want of an allow, now that the grants that cover it are known. A grant
+ * counts like an allow in the resource's policy that names the caller in the same way, in whichever account the caller is:
+ * to the caller itself it stands by itself, to the role of its session it stays within boundary and session policies, to
+ * its account it leaves the decision to the caller's own policies.
+ */
+export function decideByGrants(
+  request: AuthorizationRequest,
+  denial: Decision,
+  grants: readonly ApplicableGrant[],
+): Decision {
+  if (!isOpenToGrants(denial)) return denial;
+  for (const { grantId, match } of grants) {
+    const limited = match === "exact" ? null : match === "role" ? limitOf(request) : callerSide(request);
+    if (limited === null || limited.allowed) {
+      return { allowed: true, reason: "allow", kind: "grant", statement: null, grantId };
+    }
+  }
+  return denial;
 }
 
 /**

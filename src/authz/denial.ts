@@ -1,12 +1,14 @@
-import type { AuthorizationRequest, Decision, PolicyKind } from "./types.ts";
+import type { AuthorizationRequest, Decision } from "./types.ts";
 
 /** How AWS's messages call the kinds of policies (IAM User Guide, "Troubleshoot access denied error messages"). */
-const POLICY_NAMES: Readonly<Record<PolicyKind, string>> = {
+const POLICY_NAMES: Readonly<Record<Decision["kind"], string>> = {
   identity: "identity-based policy",
   resource: "resource-based policy",
   session: "session policy",
   boundary: "permissions boundary",
   "service control": "service control policy",
+  // Never decides against anybody.
+  grant: "grant",
 };
 
 /**

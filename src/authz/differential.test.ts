@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { compilePolicy } from "./compile.ts";
-import { decide } from "./decide.ts";
+import { decide, decideByGrants } from "./decide.ts";
 import type { PolicyDocumentKind } from "./policy-document-kind.ts";
 import { request, statement, type RawPolicy, type RawRequest, type RawStatement } from "./testing/arbitrary.ts";
 import { referenceDecide, type ReferenceRequest } from "./testing/reference.ts";
@@ -38,7 +38,14 @@ function referenceRequest(raw: RawRequest): ReferenceRequest {
   };
 }
 
-const decideRaw = (raw: RawRequest): Decision => decide(authorizationRequest(raw));
+/** As the gateway does it: grants are looked for only when policies have denied. */
+function decideRaw(raw: RawRequest): Decision {
+  const asked = authorizationRequest(raw);
+  const byPolicies = decide(asked);
+  if (byPolicies.allowed) return byPolicies;
+  const grants = raw.grants.map((match, at) => ({ grantId: `grant-${at}`, match }));
+  return decideByGrants(asked, byPolicies, grants);
+}
 
 describe("the compiled evaluator and a line-by-line reading of the raw policies", () => {
   test("decide alike, for the same reason and by the same kind of policy", () => {
@@ -55,7 +62,9 @@ describe("the compiled evaluator and a line-by-line reading of the raw policies"
     const reasons = ["explicit", "implicit"].flatMap((reason) =>
       ["identity", "resource", "boundary", "session", "service control"].map((kind) => `${reason} ${kind}`),
     );
-    const rare = ["allow identity", "allow resource", ...reasons].filter((outcome) => (outcomes.get(outcome) ?? 0) < 5);
+    const rare = ["allow identity", "allow resource", "allow grant", ...reasons].filter(
+      (outcome) => (outcomes.get(outcome) ?? 0) < 5,
+    );
     expect(rare).toEqual([]);
   });
 });
@@ -83,6 +92,18 @@ const addition = (effect: "Allow" | "Deny"): fc.Arbitrary<{ place: Place; added:
     .chain((place) => statement(place === "resource", [effect]).map((added) => ({ place, added })));
 
 describe("whatever the policies", () => {
+  test("one more grant never takes access away, and never beats a deny or a service control policy", () => {
+    fc.assert(
+      fc.property(request, fc.constantFrom("exact", "role", "account"), (raw, match) => {
+        const [before, after] = [decideRaw(raw), decideRaw({ ...raw, grants: [...raw.grants, match] })];
+        expect(after.allowed || !before.allowed).toBe(true);
+        if (before.reason === "explicit" || before.kind === "service control") expect(after).toEqual(before);
+        if (after.kind === "grant") expect(after.grantId).toMatch(/^grant-\d$/);
+      }),
+      { seed: SEED, numRuns: 1500 },
+    );
+  });
+
   test("one more Allow never takes access away", () => {
     fc.assert(
       fc.property(request, addition("Allow"), (raw, { place, added }) => {

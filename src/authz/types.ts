@@ -59,12 +59,21 @@ export interface AuthorizationRequest {
 
 export type PolicyKind = "identity" | "resource" | "session" | "boundary" | "service control";
 
+/** A grant that covers the request and whose own constraints hold for it (KMS). */
+export interface ApplicableGrant {
+  readonly grantId: string;
+  /** How it names the caller: see `PrincipalMatch`. */
+  readonly match: "exact" | "role" | "account";
+}
+
 export interface Decision {
   readonly allowed: boolean;
   /** "explicit": a Deny statement matched. "implicit": nothing allowed it. "allow": a statement allowed it. */
   readonly reason: "allow" | "explicit" | "implicit";
-  /** The kind of policy that decided: that held the deny, that lacked the allow, or that allowed. */
-  readonly kind: PolicyKind;
+  /** The kind of policy that decided: that held the deny, that lacked the allow, or that allowed. A grant only allows. */
+  readonly kind: PolicyKind | "grant";
   /** The statement that decided; null for a missing allow and for root's own power. */
   readonly statement: { readonly policyId: string; readonly sid: string | null; readonly index: number } | null;
+  /** Of the grant that allowed. */
+  readonly grantId?: string;
 }

@@ -17,7 +17,7 @@ export async function status(options: ControlOptions): Promise<void> {
   const https = typeof answer["httpsEndpoint"] === "string" ? `  ${answer["httpsEndpoint"]}` : "";
   print(options, answer, [
     `${answer["sealed"] === true ? "sealed" : "serving"}  ${String(answer["endpoint"])}${https}`,
-    `account ${String(answer["accountId"])}, region ${String(answer["region"])}, pid ${String(answer["pid"])}`,
+    `account ${String(answer["accountId"])}, region ${[answer["regions"]].flat().join(", ")}, pid ${String(answer["pid"])}`,
   ]);
   if (answer["sealed"] === true) process.exitCode = EXIT_SEALED;
 }

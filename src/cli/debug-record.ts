@@ -5,6 +5,7 @@ import { CommandError } from "./command-error.ts";
 
 interface DebugRecordOptions {
   readonly dataDir?: string;
+  readonly region?: string;
   readonly stream: string;
   readonly sequenceNumber: string;
   readonly out?: string;
@@ -21,6 +22,7 @@ export async function debugRecord(options: DebugRecordOptions): Promise<void> {
   const replacement = options.replace === undefined ? null : orRefused(options.replace, (path) => readFileSync(path));
   const record = {
     dataDir,
+    region: options.region ?? null,
     streamName: options.stream,
     sequenceNumber: options.sequenceNumber,
   };

@@ -8,7 +8,7 @@ const KEY_BESIDE_DATA =
   "It lies beside the data. That protects a store that is copied without private/, and nothing from whoever gets the\n" +
   "whole directory: keep the key elsewhere (--seal file:PATH) or use a passphrase (--seal passphrase) if that matters.\n";
 
-/** Makes a data directory without serving. Changes nothing when there is one already. */
+/** Makes a data directory without serving. Of one that exists, only the further Regions change. */
 export async function init(options: InitOptions): Promise<void> {
   const config = initConfig(options);
   const { initialize } = await import("../main.ts");
@@ -19,7 +19,7 @@ export async function init(options: InitOptions): Promise<void> {
   }
   const verb = result.created ? "Made" : "Found";
   process.stdout.write(
-    `${verb} ${config.dataDir}: account ${result.accountId}, region ${result.region}, sealed by ${result.seal}.\n` +
+    `${verb} ${config.dataDir}: account ${result.accountId}, region ${result.regions.join(", ")}, sealed by ${result.seal}.\n` +
       `Root credentials: ${config.dataDir}/private/root-credentials.json\n` +
       (result.rootKeyFile === null ? "" : `Root key: ${result.rootKeyFile}. ${KEEP_A_COPY}`) +
       (result.isKeyBesideData ? KEY_BESIDE_DATA : ""),

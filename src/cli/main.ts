@@ -20,6 +20,9 @@ const atLeastOne = (text: string): number => {
   return value;
 };
 
+/** For an option that may be given several times. */
+const collected = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
+
 const dataDir = (): Option =>
   new Option("--data-dir <dir>", "data directory (default: WAXSEAL_DATA_DIR, else ~/.waxseal)");
 
@@ -37,7 +40,9 @@ function withInit(command: Command): Command {
       .addOption(dataDir())
       .option(
         "--region <region>",
-        "region of the deployment, chosen once, when the directory is made (default: us-east-1)",
+        "region to serve; give it again for further ones. The first is the default region, chosen once, when the " +
+          "directory is made (default: us-east-1)",
+        collected,
       )
       .option(
         "--account-id <id>",
@@ -65,6 +70,10 @@ function build(): Command {
     .option(
       "--insecure-http-host <host>",
       "listen for plain HTTP on this address: everything but signatures can be read on the way",
+    )
+    .option(
+      "--kms-quotas <profile>",
+      "limit the rate of KMS requests per account and region: none, aws, or a JSON file of figures (default: none)",
     )
     .option("--test-hooks", "let `waxseal test clock` move the server's time; for tests only")
     .option("--json", "one JSON line on stdout when ready, JSON log lines on stderr")
@@ -140,6 +149,7 @@ function build(): Command {
     .command("record")
     .description("read or replace the stored bytes of one stream record")
     .addOption(dataDir())
+    .option("--region <region>", "region of the stream (default: the deployment's first)")
     .requiredOption("--stream <name>", "name of the stream")
     .requiredOption("--sequence-number <n>", "sequence number of the record")
     .option("--out <file>", "write the stored bytes to this file (default: print them as hex)")

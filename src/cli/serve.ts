@@ -1,5 +1,5 @@
 import { setFlagsFromString } from "node:v8";
-import { dataDirectory, DEFAULT_REGION, parseSealChoice, type ServerConfig } from "../config.ts";
+import { dataDirectory, DEFAULT_REGION, parseSealChoice, readQuotaProfile, type ServerConfig } from "../config.ts";
 import type { ServerState } from "../main.ts";
 import type { Log } from "../server/log.ts";
 import { CommandError, outcomeOf } from "./command-error.ts";
@@ -9,7 +9,7 @@ import { isPassphraseGiven, type PassphraseOptions, readPassphrase } from "./pas
 
 export interface InitOptions extends PassphraseOptions {
   readonly dataDir?: string;
-  readonly region?: string;
+  readonly region?: readonly string[];
   readonly accountId?: string;
   readonly seal?: string;
   readonly json?: boolean;
@@ -23,8 +23,13 @@ interface ServeOptions extends InitOptions {
   readonly tlsKey?: string;
   readonly tlsCa?: string;
   readonly insecureHttpHost?: string;
+  readonly kmsQuotas?: string;
   readonly testHooks?: boolean;
 }
+
+/** RegionType of KMS's service model; ciphertexts and tokens have no room for longer names either. */
+const REGION_NAME = /^([a-z]+-){2,3}\d+$/;
+const REGION_LENGTH_MAX = 32;
 
 /** Where HTTPS is served unless --host says otherwise. */
 const HOST_DEFAULT = "127.0.0.1";
@@ -32,26 +37,31 @@ const HOST_DEFAULT = "127.0.0.1";
 /** After SIGTERM, requests in flight get this long to finish. */
 const DRAIN_MS_MAX = 8_000;
 
-type InitConfig = Pick<ServerConfig, "dataDir" | "region" | "accountId" | "seal" | "isPassphraseGiven">;
+type InitConfig = Pick<ServerConfig, "dataDir" | "regions" | "accountId" | "seal" | "isPassphraseGiven">;
 
 /** What init and serve have in common, checked. */
 export function initConfig(options: InitOptions): InitConfig {
   if (options.accountId !== undefined && !/^\d{12}$/.test(options.accountId)) {
     throw new CommandError("--account-id takes 12 digits.", 2);
   }
-  if (options.region !== undefined && !/^([a-z]+-){2,3}\d+$/.test(options.region)) {
-    throw new CommandError(`--region takes a region's name such as ${DEFAULT_REGION}.`, 2);
-  }
   const seal = options.seal === undefined ? null : parseSealChoice(options.seal);
   if (options.seal !== undefined && seal === null)
     throw new CommandError("--seal takes file, file:PATH or passphrase.", 2);
   return {
     dataDir: dataDirectory(options.dataDir),
-    region: options.region ?? null,
+    regions: options.region === undefined ? null : regionsOf(options.region),
     accountId: options.accountId ?? null,
     seal,
     isPassphraseGiven: isPassphraseGiven(options),
   };
+}
+
+/** In the order given, each once. */
+function regionsOf(names: readonly string[]): readonly string[] {
+  if (names.some((name) => name.length > REGION_LENGTH_MAX || !REGION_NAME.test(name))) {
+    throw new CommandError(`--region takes a region's name such as ${DEFAULT_REGION}.`, 2);
+  }
+  return [...new Set(names)];
 }
 
 function serverConfig(options: ServeOptions): ServerConfig {
@@ -78,6 +88,7 @@ function serverConfig(options: ServeOptions): ServerConfig {
       options.tlsCert === undefined || options.tlsKey === undefined
         ? null
         : { certificateFile: options.tlsCert, keyFile: options.tlsKey, caFile: options.tlsCa ?? null },
+    kmsQuotas: readQuotaProfile(options.kmsQuotas ?? "none"),
     testHooks: options.testHooks ?? false,
   };
 }
@@ -125,7 +136,7 @@ function greeting(config: ServerConfig, state: ServerState): string {
   const lines = [
     `Waxseal ${state.sealed ? "is SEALED: it answers 503 until it is given its passphrase" : "is ready"}`,
     `  endpoint         ${state.endpoint}${state.httpsEndpoint === null ? "" : `   ${state.httpsEndpoint}`}`,
-    `  account, region  ${state.accountId}, ${state.region}`,
+    `  account, region  ${state.accountId}, ${state.regions.join(", ")}`,
     `  root credentials ${config.dataDir}/private/root-credentials.json`,
     state.sealed
       ? `  unseal it        npx waxseal unseal --data-dir ${quoted(config.dataDir)}`

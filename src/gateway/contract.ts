@@ -3,6 +3,7 @@
  * one who runs them (see request-path.ts).
  */
 import type { CompiledPolicy, ContextValues } from "../authz/types.ts";
+import type { ServiceError } from "../base/errors.ts";
 import type { ServiceModel } from "../protocol/model.ts";
 import type { Write } from "../store/metadata-store.ts";
 import type { Reader } from "../store/table.ts";
@@ -45,6 +46,8 @@ export interface Call {
   readonly tls?: { readonly version: string; readonly cipherSuite: string; readonly host: string };
   /** The service that makes this call for the principal (`kinesis`), and the ids that tie the two events together. */
   readonly via?: { readonly service: string };
+  /** For which resource a service calls on its own (`aws:SourceArn`). */
+  readonly sourceArn?: string;
 }
 
 /** One thing that must be allowed. An operation with several (ReEncrypt, CreateAlias) must have all of them. */
@@ -55,6 +58,8 @@ export interface AccessCheck {
   readonly resource: string;
   /** The account that owns the resource. */
   readonly resourceAccountId: string;
+  /** Where that is not the Region of the call (ReplicateKey makes a key elsewhere). */
+  readonly region?: string;
   readonly resourcePolicy?: CompiledPolicy | null;
   /** "required": the resource policy itself must allow or delegate (KMS keys, role trust). Default "optional". */
   readonly resourcePolicyMode?: "optional" | "required";
@@ -73,8 +78,11 @@ export interface AccessCheck {
 /** A grant that covers the operation and whose constraints hold for the request. */
 export interface AppliedGrant {
   readonly grantId: string;
-  /** "exact": to the caller itself. "role": to the role of its session, which boundary and session policies still limit. */
-  readonly match: "exact" | "role";
+  /**
+   * "exact": to the caller itself. "role": to the role of its session, which boundary and session policies still limit.
+   * "account": to its account, whose own policies must allow it too.
+   */
+  readonly match: "exact" | "role" | "account";
 }
 
 export interface Access<Target> {
@@ -98,14 +106,25 @@ export interface AuditDetails {
   readonly resources?: readonly AuditResource[];
 }
 
+/** An event that a call owes besides its own: what it does in another Region is written down there. Of the same caller. */
+export interface FurtherEvent {
+  readonly region: string;
+  readonly operation: string;
+  readonly details: AuditDetails;
+}
+
 export interface Outcome<Output> {
   readonly output: Output;
   /** Committed by the gateway, together with the audit event, before the answer leaves. */
   readonly writes?: readonly Write[];
   /** Added to what `describe` said. */
   readonly audit?: AuditDetails;
-  /** Runs once the commit is durable: to wake a background task, to drop a cache entry. Must not throw. */
-  readonly committed?: () => void;
+  readonly furtherEvents?: readonly FurtherEvent[];
+  /**
+   * Runs once the commit is durable: to wake a background task, to drop a cache entry. Given the id of the call's audit
+   * event; null: it owed none. Must not throw.
+   */
+  readonly committed?: (eventId: string | null) => void;
 }
 
 export interface OperationContext {
@@ -138,10 +157,49 @@ export interface Service {
   readonly model: ServiceModel;
   /** By wire name. An operation of the model that is not here answers as unsupported. */
   readonly operations: Readonly<Record<string, AnyOperation>>;
+  /** What limits the service's use, for each account and Region. Absent: nothing does. */
+  readonly quotas?: ServiceQuotas;
   /** How the service reports a denial; default `AccessDeniedException`. */
   readonly accessDeniedCode?: string;
   /** Runs once after start, when keys are open: background tasks. The returned function stops them and waits. */
   readonly start?: () => () => Promise<void>;
+}
+
+/** A limit on one kind of request or resource, for each account and Region. */
+export interface Quota {
+  /** AWS's code, `L-...`, where it is known. */
+  readonly code: string;
+  readonly name: string;
+  /** "rate": requests a second. "count": how many there may be. */
+  readonly kind: "rate" | "count";
+  readonly adjustable: boolean;
+  /** AWS's figure for the Region. */
+  readonly defaultIn: (region: string) => number;
+}
+
+/** What one call takes out of one request quota. */
+export interface QuotaCharge {
+  readonly quota: Quota;
+  readonly count: number;
+  /** Where that is not the Region of the call. */
+  readonly region?: string;
+}
+
+/** A service's quotas, for Service Quotas to list and the gateway to enforce. */
+export interface ServiceQuotas {
+  /** The service's full name in Service Quotas. */
+  readonly title: string;
+  readonly quotas: readonly Quota[];
+  /** What a call counts against, once its checks are known. Empty: nothing. */
+  readonly charges: (call: Call, input: unknown, checks: readonly AccessCheck[]) => readonly QuotaCharge[];
+  /** The refusal of a call that came too soon. */
+  readonly throttled: () => ServiceError;
+}
+
+/** What is in force: AWS's or the operator's figures, and the increases that were granted. */
+export interface QuotaValues {
+  /** Requests a second, or a count. */
+  valueOf(accountId: string, region: string, service: string, quota: Quota): Promise<number>;
 }
 
 /** How one service calls another for its caller: authorized, audited and metered like any other call. */
@@ -159,7 +217,7 @@ export interface Dispatch {
     input: unknown,
     remembered?: RememberedPermission,
   ): Promise<void>;
-  /** Whether `authorize` would say yes for certain, because nothing at all was written since it did. False: ask it. */
+  /** Whether `authorize` would say yes for certain, because nothing but lines of logs was written since. False: ask. */
   isStillAllowed(call: Call, remembered: RememberedPermission): boolean;
 }
 

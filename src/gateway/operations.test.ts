@@ -87,6 +87,45 @@ describe("an operation", () => {
     expect(event).not.toHaveProperty("errorCode");
   });
 
+  test("that reaches into another Region is written down there, too, in the same batch and of the same caller", async () => {
+    const { room, run } = await counting({
+      ...increment,
+      handle: async (context, input, target: Counter) => ({
+        ...(await increment.handle(context, input, target)),
+        furtherEvents: [
+          { region: "us-west-2", operation: "Elsewhere", details: { responseElements: { there: true } } },
+        ],
+      }),
+    });
+    await run();
+    expect(room.batches).toHaveLength(1);
+    const there = room.batches[0]?.writes.at(-1);
+    expect(there?.value ? auditEvents.decode(there.value) : null).toMatchObject({
+      eventName: "Elsewhere",
+      awsRegion: "us-west-2",
+      requestParameters: null,
+      responseElements: { there: true },
+      userIdentity: { userName: "ann" },
+    });
+  });
+
+  test("may need a permission for another Region, which is the one that conditions see", async () => {
+    const { room, run } = await counting({
+      ...increment,
+      async access(context, input) {
+        const { checks, target } = await increment.access(context, input);
+        return { checks: checks.map((check) => ({ ...check, region: "us-west-2" })), target };
+      },
+    });
+    const onlyIn = (region: string): Readonly<Record<string, unknown>> => ({
+      Condition: { StringEquals: { "aws:RequestedRegion": region } },
+    });
+    await room.putUser("ann", [onlyIn(room.callOf("Increment").region)]);
+    expect(await refusalOf(run())).toBe("AccessDeniedException");
+    await room.putUser("ann", [onlyIn("us-west-2")]);
+    expect(await run()).toEqual({ value: 1 });
+  });
+
   test("that a handler refuses leaves an event with the error, and no writes", async () => {
     const { room, run, stored } = await counting(failing(new ServiceError("LimitExceededException", "too many")));
     expect(await refusalOf(run())).toBe("LimitExceededException");

@@ -7,6 +7,7 @@ import type { Random } from "../base/random.ts";
 import type { RecordReader } from "../store/caching-reader.ts";
 import type { Expectation, MetadataStore, Write } from "../store/metadata-store.ts";
 import { requireAccess } from "./access.ts";
+import type { RequestQuotas } from "./quotas.ts";
 import { givenPermission, type GivenPermission, isStillGiven, isUntouched } from "./remembered-permission.ts";
 import type {
   AccessCheck,
@@ -31,6 +32,8 @@ export interface OperationsDeps {
   readonly auditLog: AuditLog;
   readonly clock: Clock;
   readonly random: Random;
+  /** Null: requests are not limited. */
+  readonly requestQuotas?: RequestQuotas | null;
 }
 
 /**
@@ -107,21 +110,33 @@ async function perform(
     for (let attempt = 0; attempt <= CONFLICT_RETRIES_MAX; attempt++) {
       const tracking = deps.reader.tracking();
       const context: OperationContext = { call, read: tracking.reader };
-      const { outcome, repeatable } = await attemptOnce({ context, service, operation, policies, asked }, input, mode);
+      // However often it runs, it is one request.
+      const requestQuotas = mode === "handle" && attempt === 0 ? (deps.requestQuotas ?? null) : null;
+      const { outcome, repeatable } = await attemptOnce(
+        { context, service, operation, policies, asked, requestQuotas },
+        input,
+        mode,
+      );
       if (outcome === null) {
         const nowMs = deps.clock.monotonicMs();
         return repeatable ? givenPermission(call, policies, tracking.expectations(), generation, nowMs) : null;
       }
       if (operation.event === "data" && outcome.writes === undefined) {
-        outcome.committed?.();
+        outcome.committed?.(null);
         return outcome.output;
       }
-      const event = eventOf(deps, call, service, operation, merge(describe(), outcome.audit));
-      const writes = [...(outcome.writes ?? []), ...event];
+      const eventId = deps.random.uuid();
+      const event = eventOf(deps, call, service, operation, merge(describe(), outcome.audit), { eventId });
+      const further = (outcome.furtherEvents ?? []).flatMap(({ region, operation: name, details }) =>
+        eventOf(deps, { ...call, region, operation: name }, service, operation, details, {
+          eventId: deps.random.uuid(),
+        }),
+      );
+      const writes = [...(outcome.writes ?? []), ...event, ...further];
       // Without writes nothing was decided that a later change could invalidate: a read needs no expectations.
       const expect: readonly Expectation[] = outcome.writes?.length ? tracking.expectations() : [];
       if (writes.length === 0 || (await commit(deps, expect, writes)) === "committed") {
-        outcome.committed?.();
+        outcome.committed?.(event.length === 0 ? null : eventId);
         return outcome.output;
       }
     }
@@ -133,11 +148,8 @@ async function perform(
   } catch (error) {
     const refusal = error instanceof ServiceError ? error : internalFailure(error);
     const described = merge({ resources: asked.flatMap(resourceOf) }, describe());
-    await commit(
-      deps,
-      [],
-      eventOf(deps, call, service, operation, described, { code: refusal.code, message: refusal.message }),
-    );
+    const failed = { eventId: deps.random.uuid(), error: { code: refusal.code, message: refusal.message } };
+    await commit(deps, [], eventOf(deps, call, service, operation, described, failed));
     throw refusal;
   }
 }
@@ -149,18 +161,26 @@ interface Attempt {
   readonly policies: PrincipalPolicies;
   /** What was asked for permission, for the event of a refusal. */
   readonly asked: AccessCheck[];
+  readonly requestQuotas: RequestQuotas | null;
 }
 
 /** No outcome: permission was all that was asked for, and it is given. */
 async function attemptOnce(
-  { context, service, operation, policies, asked }: Attempt,
+  { context, service, operation, policies, asked, requestQuotas }: Attempt,
   input: unknown,
   mode: "handle" | "authorize",
 ): Promise<{ readonly outcome: Outcome<unknown> | null; readonly repeatable: boolean }> {
   const { checks, target } = await operation.access(context, input);
   asked.splice(0, asked.length, ...checks);
   let repeatable = true;
-  for (const check of checks) repeatable = requireAccess(context.call, service, check, policies) && repeatable;
+  for (const check of checks) {
+    const given = requireAccess(context.call, service, check, policies);
+    repeatable = (typeof given === "boolean" ? given : await given) && repeatable;
+  }
+  // What is refused counts against no quota: who may not use a key learns nothing of its kind either.
+  if (requestQuotas !== null && service.quotas !== undefined) {
+    await requestQuotas.take(context.call, service.quotas, service.quotas.charges(context.call, input, checks));
+  }
   await operation.check?.(context, input, target);
   return { outcome: mode === "authorize" ? null : await operation.handle(context, input, target), repeatable };
 }
@@ -208,7 +228,7 @@ function eventOf(
   service: Service,
   operation: AnyOperation,
   details: AuditDetails,
-  error?: CallError,
+  { eventId, error }: { readonly eventId: string; readonly error?: CallError },
 ): readonly Write[] {
   if (operation.event === "data" && error === undefined) return [];
   const event = buildEvent({
@@ -217,7 +237,7 @@ function eventOf(
     readOnly: operation.readOnly,
     category: operation.event === "data" ? "Data" : "Management",
     details,
-    eventId: deps.random.uuid(),
+    eventId,
     ...(error === undefined ? {} : { error }),
   });
   return deps.auditLog.entry(event);

@@ -15,6 +15,7 @@ export interface GivenPermission {
   readonly region: string;
   /** The service that asked for its caller. */
   readonly service: string | undefined;
+  readonly sourceArn: string | undefined;
   readonly policies: PrincipalPolicies;
   readonly reads: readonly Expectation[];
   /** The store's generation from before the first of the reads; null: the store has none. */
@@ -32,6 +33,7 @@ export const givenPermission = (
   principal: call.principal,
   region: call.region,
   service: call.via?.service,
+  sourceArn: call.sourceArn,
   policies,
   reads,
   generation,
@@ -58,7 +60,7 @@ export async function isStillGiven(
   return true;
 }
 
-/** The same without reading: true only when nothing was written to the store since the yes. */
+/** The same without reading: true only when nothing but lines of logs was written to the store since the yes. */
 export const isUntouched = (
   given: GivenPermission,
   outer: Call,
@@ -70,6 +72,7 @@ const isSameQuestion = (given: GivenPermission, outer: Call, clock: Clock): bool
   given.principal === outer.principal &&
   given.region === outer.region &&
   given.service === outer.service &&
+  given.sourceArn === outer.sourceArn &&
   clock.monotonicMs() < given.untilMs;
 
 /** Compiled policies are the same objects as long as their documents are the same. */

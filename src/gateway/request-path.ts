@@ -1,5 +1,5 @@
 import type { RefusalCounter } from "../audit/refusals.ts";
-import type { Authenticator } from "../authn/authenticator.ts";
+import { type Authenticator, isGlobalService } from "../authn/authenticator.ts";
 import { internalFailure, ServiceError } from "../base/errors.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
@@ -15,7 +15,7 @@ export interface RequestPath {
   readonly refusals: RefusalCounter;
   readonly clock: Clock;
   readonly random: Random;
-  /** The region that this server serves: calls of services without one (IAM) are signed for us-east-1, wherever they go. */
+  /** Where services without Regions (IAM) stand: their calls may be signed for us-east-1 too, wherever they go. */
   readonly region: string;
   /** Told of every authenticated request: when an access key was used last. */
   readonly onAuthenticated: (use: {
@@ -46,11 +46,24 @@ export async function answer(path: RequestPath, request: WireRequest): Promise<W
     operation = `${route.model.name}.${route.operation}`;
     const call = await identify(path, route, request, requestId);
     const output = await path.operations.run(call, () => route.codec.decode(request.body));
-    return route.codec.encode(output as Readonly<Record<string, unknown>>, requestId);
+    const response = route.codec.encode(output as Readonly<Record<string, unknown>>, requestId);
+    overwriteSecrets(route, output as Readonly<Record<string, unknown>>);
+    return response;
   } catch (error) {
     const refusal = error instanceof ServiceError ? error : internalFailure(error);
     if (refusal.status >= 500) path.onFailure({ requestId, operation, cause: refusal.cause ?? refusal });
     return codec.encodeError(refusal, requestId);
+  }
+}
+
+/** Plaintext keys and the like are encoded now: their bytes need not wait for the garbage collector. */
+function overwriteSecrets({ model, operation }: Route, output: Readonly<Record<string, unknown>>): void {
+  const shape = model.shapes[model.operations[operation]?.output ?? ""];
+  if (shape?.type !== "structure") return;
+  for (const [name, value] of Object.entries(output)) {
+    if (!(value instanceof Uint8Array)) continue;
+    const member = model.shapes[shape.members[name] ?? ""];
+    if (member?.type === "blob" && member.sensitive) value.fill(0);
   }
 }
 
@@ -59,7 +72,7 @@ async function identify(path: RequestPath, route: Route, request: WireRequest, r
   const nowMs = path.clock.wallMs();
   try {
     const identity = await path.authenticator.authenticate(request, route.model);
-    const { region } = path;
+    const region = isGlobalService(route.model.signingName) ? path.region : identity.region;
     path.onAuthenticated({ accessKeyId: identity.accessKeyId, service: route.model.name, region, nowMs });
     return {
       requestId,

@@ -33,7 +33,7 @@ export function wrap(
   header.writeUInt8(VERSION);
   header.writeUInt32BE(keyNumber, NUMBER_OFFSET);
   header.set(nonce, NONCE_OFFSET);
-  return Buffer.concat([header, sealCommitting(wrappingKey, useOf(header, bound), key)]) as Uint8Array as SealedBytes;
+  return sealCommitting(wrappingKey, useOf(header, bound), key, header) as Uint8Array as SealedBytes;
 }
 
 /** The number of the key that wraps; null when the bytes are no wrapped key of this version. */

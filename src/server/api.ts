@@ -4,6 +4,7 @@ import { createRefusalCounter } from "../audit/refusals.ts";
 import { createAuthenticator } from "../authn/authenticator.ts";
 import type { CredentialSource } from "../authn/credentials.ts";
 import { compilePolicy } from "../authz/compile.ts";
+import { requestContext } from "../authz/context.ts";
 import { allowsPrincipal } from "../authz/decide.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
@@ -25,11 +26,14 @@ import { createCredentialSource } from "../services/iam/credential-source.ts";
 import { createPolicySource } from "../services/iam/policy-source.ts";
 import { createKinesisService } from "../services/kinesis/api.ts";
 import { createKmsService } from "../services/kms/api.ts";
+import { createOwnedKeys, type OwnedKeys } from "../services/kms/owned-keys.ts";
+import { createServiceQuotasService } from "../services/servicequotas/api.ts";
 import { createStsService } from "../services/sts/api.ts";
 import { RecordReader } from "../store/caching-reader.ts";
 import type { MetadataStore } from "../store/metadata-store.ts";
 import type { RecordLog } from "../store/record-log.ts";
 import type { Log } from "./log.ts";
+import { createQuotas, type QuotaProfile, type Quotas } from "./quotas.ts";
 
 export interface ApiDeps {
   readonly store: MetadataStore;
@@ -40,8 +44,12 @@ export interface ApiDeps {
   /** Never moved: callers sign with the time of their own machines. */
   readonly signatureClock: Clock;
   readonly random: Random;
+  /** That this server answers for, the default first. */
+  readonly regions: readonly string[];
+  /** The default Region. */
   readonly region: string;
   readonly accountId: string;
+  readonly kmsQuotas: QuotaProfile;
   readonly log: Log;
 }
 
@@ -63,6 +71,7 @@ export function createApi(deps: ApiDeps): Api {
   const reader = new RecordReader(store);
   const auditLog = createAuditLog({ store, clock });
   const services = new Map<string, Service>();
+  const quotas = createQuotas({ profile: deps.kmsQuotas, reader, clock });
   const operations = createOperations({
     services,
     store,
@@ -79,13 +88,15 @@ export function createApi(deps: ApiDeps): Api {
     auditLog,
     clock,
     random,
+    requestQuotas: quotas.requests,
   });
   const credentials = createCredentialSource({ reader, secretBox: keyring.secretBox });
-  const { data, accessKeyUse, keyWorkers } = addServices(deps, services, { operations, reader, auditLog, credentials });
+  const shared = { operations, reader, auditLog, credentials, quotas };
+  const { data, accessKeyUse, keyWorkers, ownedKeys } = addServices(deps, services, shared);
   const authenticator = createAuthenticator({
     credentials,
     signatureClock: deps.signatureClock,
-    regions: [deps.region],
+    regions: deps.regions,
   });
   const refusals = createRefusalCounter({
     auditLog,
@@ -116,6 +127,7 @@ export function createApi(deps: ApiDeps): Api {
     },
     open() {
       stops = [...services.values()].flatMap((service) => service.start?.() ?? []);
+      stops.push(ownedKeys.start());
     },
     async shut() {
       const running = stops ?? [];
@@ -138,9 +150,15 @@ function addServices(
     readonly reader: RecordReader;
     readonly auditLog: AuditLog;
     readonly credentials: CredentialSource;
+    readonly quotas: Quotas;
   },
-): { readonly data: DataKeys; readonly accessKeyUse: AccessKeyUse; readonly keyWorkers: KeyWorkers } {
-  const { operations, reader, auditLog, credentials } = shared;
+): {
+  readonly data: DataKeys;
+  readonly accessKeyUse: AccessKeyUse;
+  readonly keyWorkers: KeyWorkers;
+  readonly ownedKeys: OwnedKeys;
+} {
+  const { operations, reader, auditLog, credentials, quotas } = shared;
   const { store, keyring, clock, random, log } = deps;
   const secretBox = keyring.secretBox;
   const data = createDataKeys({ keyService: dispatchedKeyService(operations), clock });
@@ -163,8 +181,12 @@ function addServices(
       store,
       reader,
       auditLog,
+      regions: deps.regions,
       compilePolicy: compile("key"),
       allowsPrincipal,
+      quotas: quotas.values,
+      conditionsOf: (call, resourceAccountId, own) =>
+        requestContext(call, { principalTags: {}, resourceAccountId, own }),
       onError: failed("KMS"),
     }),
     createKinesisService({
@@ -181,7 +203,9 @@ function addServices(
     createIamService({ random, secretBox, compilePolicy: compile("identity"), accessKeyUse }),
     createStsService({ accountOfAccessKey: async (id) => (await credentials.find(id))?.principal.accountId ?? null }),
     createCloudTrailService({ auditLog }),
+    createServiceQuotasService({ ...quotas, random }),
   ];
   for (const service of all) services.set(service.model.name, service);
-  return { data, accessKeyUse, keyWorkers };
+  const ownedKeys = createOwnedKeys({ store, reader, clock, random, keyring, keyWorkers, log });
+  return { data, accessKeyUse, keyWorkers, ownedKeys };
 }

@@ -8,6 +8,8 @@ import { readDeployment } from "./deployment.ts";
 /** Which record of which data directory. */
 export interface StoredRecord {
   readonly dataDir: string;
+  /** Null: the default Region. */
+  readonly region: string | null;
   readonly streamName: string;
   readonly sequenceNumber: string;
 }
@@ -23,7 +25,7 @@ export async function readOrReplaceRecord(
   if (deployment === null)
     throw new OperatorError(`${record.dataDir} holds no deployment: nothing was ever stored in it.`);
   const stores = { reader: new RecordReader(store), records };
-  const name = { ...record, accountId: deployment.accountId, region: deployment.region };
+  const name = { ...record, accountId: deployment.accountId, region: record.region ?? deployment.region };
   if (replacement !== null) await overwriteRecord(stores, name, replacement);
   return await exportRecord(stores, name);
 }

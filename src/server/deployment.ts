@@ -6,15 +6,18 @@ import type { Keyring } from "../seal/keyring.ts";
 import type { SealProvider } from "../seal/provider.ts";
 import { newAccount } from "../services/iam/accounts.ts";
 import type { DataDirectory } from "../store/data-directory.ts";
-import type { MetadataStore } from "../store/metadata-store.ts";
+import type { MetadataBytes, MetadataStore } from "../store/metadata-store.ts";
 import { type Table, table } from "../store/table.ts";
 import { writePrivateFile } from "./private-file.ts";
 
-/** What was chosen once, when the data directory was made. */
+/** What was chosen when the data directory was made. Only the further Regions can change. */
 export interface Deployment {
   readonly version: 1;
   readonly accountId: string;
+  /** The default Region. */
   readonly region: string;
+  /** All that are served, the default first. */
+  readonly regions: readonly string[];
   /** Where the root key file is, when it is not in the data directory. */
   readonly rootKeyPath: string | null;
   readonly createdMs: number;
@@ -26,7 +29,13 @@ const DEPLOYMENT_ID: readonly string[] = ["this"];
 /** Null while the data directory has not been made whole: opening it makes it (or finishes making it). */
 export async function readDeployment(store: MetadataStore): Promise<Deployment | null> {
   const bytes = await store.get(deployments.key(DEPLOYMENT_ID));
-  return bytes === null ? null : deployments.decode(bytes);
+  return bytes === null ? null : decoded(bytes);
+}
+
+/** A directory that was made when there was one Region only serves that one. */
+function decoded(bytes: MetadataBytes): Deployment {
+  const stored: Omit<Deployment, "regions"> & Partial<Deployment> = deployments.decode(bytes);
+  return { ...stored, regions: stored.regions ?? [stored.region] };
 }
 
 export interface OpenDeploymentOptions {
@@ -36,8 +45,8 @@ export interface OpenDeploymentOptions {
   readonly provider: SealProvider;
   readonly clock: Clock;
   readonly random: Random;
-  /** For a new deployment. */
-  readonly chosen: Pick<Deployment, "accountId" | "region" | "rootKeyPath">;
+  /** For a new deployment; the Regions for every one. */
+  readonly chosen: Pick<Deployment, "accountId" | "region" | "regions" | "rootKeyPath">;
 }
 
 /**
@@ -49,7 +58,20 @@ export async function openDeployment(options: OpenDeploymentOptions): Promise<De
   const { store, keyring, provider, clock } = options;
   if ((await readSealConfiguration(store)) === null) await initializeSeal({ store, provider, clock });
   await keyring.unseal(provider);
-  return (await readDeployment(store)) ?? (await createDeployment(options));
+  const deployment = (await readDeployment(store)) ?? (await createDeployment(options));
+  return await rememberRegions(store, deployment, options.chosen.regions);
+}
+
+/** Writes down which Regions are served from now on. */
+export async function rememberRegions(
+  store: MetadataStore,
+  deployment: Deployment,
+  regions: readonly string[],
+): Promise<Deployment> {
+  if (regions.join() === deployment.regions.join()) return deployment;
+  const changed: Deployment = { ...deployment, regions };
+  await store.commit({ expect: [], writes: [deployments.put(DEPLOYMENT_ID, changed)] });
+  return changed;
 }
 
 /**

@@ -56,7 +56,7 @@ describe("a commit that fails", () => {
 
   it("for any other reason closes the store to writes, because a later sync would not tell what became of this one", async () => {
     const environment = environmentOf([commitFailed(constants.errno.EIO), null]);
-    const failure = await failureOf(environment.transaction(() => undefined));
+    const failure = await failureOf(environment.batch(() => undefined));
     expect(failure.noRoom).toBe(false);
     expect(await failureOf(environment.batch(() => undefined))).toBe(failure);
   });

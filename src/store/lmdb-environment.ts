@@ -123,24 +123,6 @@ export class LmdbEnvironment {
     }
   }
 
-  /** One durable transaction: `run` reads and writes on this thread, synchronously, alone. Rejects with StoreFailure. */
-  async transaction<Result>(run: () => Result): Promise<Result> {
-    this.#checkUsable(FREE_BYTES_MIN);
-    let thrown: unknown;
-    try {
-      return await this.#root.transaction(() => {
-        try {
-          return run();
-        } catch (error) {
-          thrown = error;
-          throw error;
-        }
-      });
-    } catch (error) {
-      throw await this.#failed(thrown ?? error);
-    }
-  }
-
   /** One durable transaction held while `run` waits for something else, against all other processes. Its errors pass. */
   async exclusively<Result>(run: () => Promise<Result>): Promise<Result> {
     return await this.#root.transaction(run);

@@ -2,14 +2,15 @@ import { RecentMap } from "../base/recent-map.ts";
 import { type CommitGroup, CommitQueue } from "./commit-queue.ts";
 import { type LmdbDatabase, type LmdbEnvironment, type LmdbOptions, openLmdbEnvironment } from "./lmdb-environment.ts";
 import { checkBatch, checkedKeyBytes, checkRange } from "./metadata-checks.ts";
-import type {
-  Expectation,
-  MetadataBytes,
-  MetadataStore,
-  RangeQuery,
-  StoreEntry,
-  StoreKey,
-  Write,
+import {
+  changesState,
+  type Expectation,
+  type MetadataBytes,
+  type MetadataStore,
+  type RangeQuery,
+  type StoreEntry,
+  type StoreKey,
+  type Write,
 } from "./metadata-store.ts";
 
 interface Batch {
@@ -19,7 +20,7 @@ interface Batch {
 
 type Outcome = "committed" | "conflict";
 
-/** Batches are compared and put on the main thread: this many take a few milliseconds. */
+/** Batches are compared on the main thread: this many take a few milliseconds. */
 const BATCHES_PER_COMMIT_MAX = 256;
 
 /** A policy or an audit event of up to 4 KB fits into a page beside another. */
@@ -87,7 +88,7 @@ class LmdbMetadataStore implements MetadataStore {
     try {
       return await this.#queue.push(batch);
     } finally {
-      this.#generation++;
+      if (changesState(batch.writes)) this.#generation++;
       for (const { key } of batch.writes) this.#recent.delete(key);
     }
   }
@@ -101,24 +102,40 @@ class LmdbMetadataStore implements MetadataStore {
     await this.#environment.close();
   }
 
+  /**
+   * Expectations are compared here and not within LMDB's transaction, which would have to call back from its writer thread:
+   * nobody else writes the file, and no other group is under way, so what is committed now is what the transaction finds.
+   */
   #commitGroup(queued: readonly Batch[]): CommitGroup<Outcome> {
     const group = queued.slice(0, BATCHES_PER_COMMIT_MAX);
-    const results = this.#environment.transaction(() => group.map((batch) => this.#apply(batch)));
-    return { taken: group.length, results };
+    this.#entries.resetReadTxn();
+    /** What the batches before this one in the group write. */
+    const pending = new Map<StoreKey, MetadataBytes | null>();
+    const accepted: Batch[] = [];
+    const outcomes = group.map((batch): Outcome => {
+      if (!batch.expect.every((expectation) => this.#holds(expectation, pending))) return "conflict";
+      accepted.push(batch);
+      for (const { key, value } of batch.writes) pending.set(key, value);
+      return "committed";
+    });
+    return { taken: group.length, results: this.#write(accepted).then(() => outcomes) };
   }
 
-  /** Within a transaction, which sees the writes of the batches before this one. Nothing is put before all is compared. */
-  #apply(batch: Batch): Outcome {
-    if (!batch.expect.every((expectation) => this.#holds(expectation))) return "conflict";
-    for (const { key, value } of batch.writes) {
-      if (value === null) void this.#entries.remove(Buffer.from(key));
-      else void this.#entries.put(Buffer.from(key), value as Uint8Array as Buffer);
-    }
-    return "committed";
+  async #write(batches: readonly Batch[]): Promise<void> {
+    if (batches.length === 0) return;
+    await this.#environment.batch(() => {
+      for (const { writes } of batches) {
+        for (const { key, value } of writes) {
+          if (value === null) void this.#entries.remove(Buffer.from(key));
+          else void this.#entries.put(Buffer.from(key), value as Uint8Array as Buffer);
+        }
+      }
+    });
   }
 
-  #holds({ key, value }: Expectation): boolean {
-    const held = this.#read(Buffer.from(key));
+  #holds({ key, value }: Expectation, pending: ReadonlyMap<StoreKey, MetadataBytes | null>): boolean {
+    const written = pending.get(key);
+    const held = written === undefined ? this.#read(Buffer.from(key)) : written;
     return value === null || held === null ? value === held : Buffer.compare(value, held) === 0;
   }
 

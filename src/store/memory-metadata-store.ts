@@ -1,13 +1,14 @@
 import { compareKeys } from "./key-order.ts";
 import { checkBatch, checkedKeyBytes, checkRange } from "./metadata-checks.ts";
-import type {
-  Expectation,
-  MetadataBytes,
-  MetadataStore,
-  RangeQuery,
-  StoreEntry,
-  StoreKey,
-  Write,
+import {
+  changesState,
+  type Expectation,
+  type MetadataBytes,
+  type MetadataStore,
+  type RangeQuery,
+  type StoreEntry,
+  type StoreKey,
+  type Write,
 } from "./metadata-store.ts";
 
 const copyOf = (bytes: Uint8Array): MetadataBytes => new Uint8Array(bytes) as MetadataBytes;
@@ -50,7 +51,7 @@ class MemoryMetadataStore implements MetadataStore {
     checkBatch(batch);
     if (!batch.expect.every((expectation) => this.#holds(expectation))) return "conflict";
     for (const { key, value } of batch.writes) this.#write(key, value);
-    this.#generation++;
+    if (changesState(batch.writes)) this.#generation++;
     return "committed";
   }
 

@@ -15,7 +15,12 @@ export interface StoreEntry {
 export interface Write {
   readonly key: StoreKey;
   readonly value: MetadataBytes | null;
+  /** A line of a log: a new key, which nothing that is decided or remembered ever reads. It leaves the generation as it is. */
+  readonly isLogLine?: true;
 }
+
+/** Whether any of these writes can change what somebody has read: the store's generation counts such commits. */
+export const changesState = (writes: readonly Write[]): boolean => writes.some(({ isLogLine }) => isLogLine !== true);
 
 /** What a key held (null: nothing) when a decision was based on it. */
 export interface Expectation {
@@ -54,7 +59,8 @@ export interface MetadataStore {
   }): Promise<"committed" | "conflict">;
   /**
    * A number that is another one after every commit that wrote something, from before the commit is acknowledged. While it
-   * is the same, every read gives what it gave before. Null: this store cannot tell, since others write to it too.
+   * is the same, every read gives what it gave before, but for the lines of logs. Null: this store cannot tell, since others
+   * write to it too.
    */
   generation(): number | null;
   close(): Promise<void>;

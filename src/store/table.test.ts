@@ -30,6 +30,11 @@ it("decodes what it encoded, and refuses what is not UTF-8", () => {
   );
 });
 
+it("stores a value as the table's own way of writing it has it", () => {
+  const rounded = table<{ readonly n: number }>("test.rounded", ({ n }) => JSON.stringify({ n: Math.round(n) }));
+  expect(rounded.decode(rounded.encode({ n: 1.4 }))).toEqual({ n: 1 });
+});
+
 it("writes sealed bytes as text and back", () => {
   const sealed = new Uint8Array([0, 255, 1, 254]) as SealedBytes;
   expect(sealedBytes(sealedText(sealed))).toEqual(sealed);

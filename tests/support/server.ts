@@ -22,6 +22,7 @@ export interface Ready {
   readonly endpoint: string;
   readonly httpsEndpoint: string | null;
   readonly region: string;
+  readonly regions: readonly string[];
   readonly accountId: string;
   readonly pid: number;
 }
@@ -48,6 +49,8 @@ export interface StartOptions {
   readonly dataDir: string;
   readonly https?: boolean;
   readonly testHooks?: boolean;
+  /** Options of node itself. */
+  readonly nodeArgs?: readonly string[];
   readonly args?: readonly string[];
 }
 
@@ -58,6 +61,7 @@ export const removeDirectory = (path: string): void => rmSync(path, { recursive:
 /** Starts `waxseal serve` on a free port and waits until it is ready. Rejects with its error output when it ends before. */
 export async function startServer(options: StartOptions): Promise<RunningServer> {
   const args = [
+    ...(options.nodeArgs ?? []),
     WAXSEAL,
     "serve",
     "--data-dir",

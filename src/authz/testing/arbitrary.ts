@@ -242,5 +242,12 @@ export const request: fc.Arbitrary<RawRequest> = fc.record({
   serviceControlPolicies: fc.array(fc.array(policy(false), { minLength: 1, maxLength: 2 }), { maxLength: 1 }),
   resourcePolicy: maybe(policy(true), 3),
   resourcePolicyMode: fc.constantFrom("optional", "required"),
+  grants: fc.oneof(
+    { weight: 2, arbitrary: fc.constant([]) },
+    {
+      weight: 1,
+      arbitrary: fc.array(fc.constantFrom<"exact" | "role" | "account">("exact", "role", "account"), { maxLength: 2 }),
+    },
+  ),
   context,
 });

@@ -23,6 +23,8 @@ export interface ReferenceRequest {
   readonly serviceControlPolicies: readonly (readonly string[])[];
   readonly resourcePolicy: string | null;
   readonly resourcePolicyMode: "optional" | "required";
+  /** How the grants that cover the request name the caller. */
+  readonly grants: readonly ("exact" | "role" | "account")[];
   /** Names in lower case. */
   readonly context: Values;
 }
@@ -30,7 +32,7 @@ export interface ReferenceRequest {
 export interface ReferenceDecision {
   readonly allowed: boolean;
   readonly reason: "allow" | "explicit" | "implicit";
-  readonly kind: "identity" | "resource" | "session" | "boundary" | "service control";
+  readonly kind: "identity" | "resource" | "session" | "boundary" | "service control" | "grant";
 }
 
 type Kind = ReferenceDecision["kind"];
@@ -39,7 +41,23 @@ interface Statement {
   readonly version: string;
 }
 
+/** Grants are looked at last, and only where nothing said no in as many words. */
 export function referenceDecide(request: ReferenceRequest): ReferenceDecision {
+  const byPolicies = decideByPolicies(request);
+  if (byPolicies.allowed || byPolicies.reason === "explicit" || byPolicies.kind === "service control")
+    return byPolicies;
+  const isRoot = request.principal.type === "Root";
+  const withinBoundary = isRoot || request.boundary === null || allows([request.boundary], request);
+  const withinSession = request.sessionPolicies === null || allows(request.sessionPolicies, request);
+  const ownPolicies = isRoot || allows(request.identityPolicies, request);
+  const effective = request.grants.some((match) => {
+    if (match === "exact") return true;
+    return withinBoundary && withinSession && (match === "role" || ownPolicies);
+  });
+  return effective ? yes("grant") : byPolicies;
+}
+
+function decideByPolicies(request: ReferenceRequest): ReferenceDecision {
   const sets: [Kind, string[]][] = [
     ["service control", request.serviceControlPolicies.flat()],
     ["resource", request.resourcePolicy === null ? [] : [request.resourcePolicy]],

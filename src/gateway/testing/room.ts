@@ -11,8 +11,9 @@ import { RecordReader } from "../../store/caching-reader.ts";
 import { memoryMetadataStore } from "../../store/memory-metadata-store.ts";
 import type { Expectation, MetadataStore, Write } from "../../store/metadata-store.ts";
 import { type Fault, faultyMetadataStore } from "../../store/testing/faults.ts";
-import type { AnyOperation, Call, Principal } from "../contract.ts";
+import type { AnyOperation, Call, Principal, ServiceQuotas } from "../contract.ts";
 import { createOperations, type Operations } from "../operations.ts";
+import type { RequestQuotas } from "../quotas.ts";
 
 export const ACCOUNT = "111122223333";
 export const REGION = "eu-central-1";
@@ -52,7 +53,10 @@ export interface GatewayRoom {
 }
 
 /** `operations` are those of a service called kms; ann may do everything there. */
-export async function gatewayRoom(operations: Readonly<Record<string, AnyOperation>>): Promise<GatewayRoom> {
+export async function gatewayRoom(
+  operations: Readonly<Record<string, AnyOperation>>,
+  limits: { readonly requestQuotas?: RequestQuotas; readonly quotas?: ServiceQuotas } = {},
+): Promise<GatewayRoom> {
   const memory = memoryMetadataStore();
   const clock = movableClock();
   const batches: GatewayRoom["batches"] = [];
@@ -75,7 +79,10 @@ export async function gatewayRoom(operations: Readonly<Record<string, AnyOperati
     batches,
     commitFault: "none",
     operations: createOperations({
-      services: new Map([["kms", { model, operations }]]),
+      services: new Map([
+        ["kms", { model, operations, ...(limits.quotas === undefined ? {} : { quotas: limits.quotas }) }],
+      ]),
+      requestQuotas: limits.requestQuotas ?? null,
       store,
       reader,
       policies: createPolicySource({

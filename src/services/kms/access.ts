@@ -1,8 +1,13 @@
 import type { ContextValues } from "../../authz/types.ts";
 import type { AccessCheck, AuditDetails, Call, OperationContext } from "../../gateway/contract.ts";
 import type { EncryptionContext } from "./encryption-context.ts";
+import { appliedGrants } from "./grants/applied.ts";
+import { grantOperationOf } from "./grants/grant-operations.ts";
+import { requireGrantTokens } from "./grants/grant-token.ts";
+import type { GrantTerms } from "./grants/records.ts";
 import { isPrimary, keyArnOf } from "./model.ts";
 import type { KmsParts } from "./parts.ts";
+import type { PolicyAuthor } from "./policy.ts";
 import type { KeyRecord, KeyTag } from "./records.ts";
 import type { NamedKey } from "./resolve.ts";
 
@@ -11,27 +16,40 @@ export interface KeyUse {
   readonly conditions?: () => ContextValues;
   readonly encryptionContext?: EncryptionContext | undefined;
   readonly grantTokens?: readonly string[] | undefined;
+  /** For CreateGrant: what is to be granted. */
+  readonly child?: Pick<GrantTerms, "operations" | "limits">;
 }
 
-/** May the caller do this to this key? Without an allow or a delegation in the key's own policy, or a grant, nobody may. */
+/**
+ * May the caller do this to this key? Without an allow or a delegation in the key's own policy, or a grant, nobody may.
+ * Throws InvalidGrantTokenException for tokens that are none.
+ */
 export function keyAccess(
   kms: KmsParts,
-  { call }: OperationContext,
+  context: OperationContext,
   named: NamedKey,
   action: string,
   use: KeyUse = {},
 ): AccessCheck {
   const { record } = named;
+  requireGrantTokens(kms.secretBox, use.grantTokens);
+  const operation = record === null || named.isNew ? undefined : grantOperationOf(action);
   return {
     action,
     resource: named.arn,
     resourceAccountId: named.accountId,
     resourcePolicy: record === null ? null : kms.policies.of(record),
     resourcePolicyMode: "required",
+    ...(record === null || operation === undefined
+      ? {}
+      : {
+          grants: () =>
+            appliedGrants(context, { key: record, operation, context: use.encryptionContext, child: use.child }),
+        }),
     // Only policies with conditions ask for it, and it costs more than the rest of a decision.
     get context() {
       return {
-        ...callerConditions(call),
+        ...callerConditions(context.call),
         ...(record === null ? {} : keyConditions(record)),
         ...(named.alias === null ? {} : { "kms:RequestAlias": named.alias }),
         ...use.conditions?.(),
@@ -57,15 +75,44 @@ function callerConditions(call: Call): ContextValues {
   };
 }
 
+/** What conditions can say of the key that an operation is about. */
 function keyConditions(key: KeyRecord): ContextValues {
+  return {
+    ...kindConditions(key),
+    ...(key.aliases.length === 0 ? {} : { "kms:ResourceAliases": key.aliases }),
+    ...Object.fromEntries(key.tags.map((tag) => [`aws:ResourceTag/${tag.key}`, tag.value])),
+  };
+}
+
+/** What conditions can say of a key's kind, for keys that are there and for those that are to be made. */
+export function kindConditions(key: KeyRecord): ContextValues {
   return {
     "kms:KeySpec": key.keySpec,
     "kms:KeyUsage": key.keyUsage,
+    // The names that these two had before.
+    "kms:CustomerMasterKeySpec": key.keySpec,
+    "kms:CustomerMasterKeyUsage": key.keyUsage,
     "kms:KeyOrigin": key.origin,
     "kms:MultiRegion": String(key.multiRegion !== null),
     ...(key.multiRegion === null ? {} : { "kms:MultiRegionKeyType": isPrimary(key) ? "PRIMARY" : "REPLICA" }),
-    ...(key.aliases.length === 0 ? {} : { "kms:ResourceAliases": key.aliases }),
-    ...Object.fromEntries(key.tags.map((tag) => [`aws:ResourceTag/${tag.key}`, tag.value])),
+  };
+}
+
+/** The author of a key's policy, for the check that it locks nobody out. */
+export function policyAuthor(
+  call: Call,
+  key: KeyRecord,
+  input: { readonly BypassPolicyLockoutSafetyCheck?: boolean | undefined },
+): PolicyAuthor {
+  const bypassLockoutCheck = input.BypassPolicyLockoutSafetyCheck ?? false;
+  return {
+    call,
+    bypassLockoutCheck,
+    conditions: {
+      ...callerConditions(call),
+      ...keyConditions(key),
+      "kms:BypassPolicyLockoutSafetyCheck": String(bypassLockoutCheck),
+    },
   };
 }
 

@@ -1,12 +1,18 @@
-import type { AuditEvent } from "../../audit/event.ts";
 import type { AuditLog } from "../../audit/log.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Random } from "../../base/random.ts";
 import type { RecordReader } from "../../store/caching-reader.ts";
 import type { MetadataStore, Write } from "../../store/metadata-store.ts";
+import type { KeyCounts } from "./key-counts.ts";
+import { removeGrants } from "./grants/grant-store.ts";
+import { lastUsageTable } from "./last-usage.ts";
+import { materialRemovals } from "./material-set.ts";
 import type { KeyMaterials } from "./materials.ts";
 import { isDeleted, keyArnOf } from "./model.ts";
-import { type KeyRecord, aliasTable, deletionTable, idOfKey, keyTable, materialTable } from "./records.ts";
+import { writesAtRemoval } from "./multi-region.ts";
+import { aliasTable, deletionTable, idOfKey, type KeyRecord, keyTable, materialTable } from "./records.ts";
+import { rotationWrites } from "./rotation.ts";
+import { serviceEvent } from "./service-events.ts";
 
 export interface BackgroundDeps {
   readonly store: MetadataStore;
@@ -15,12 +21,11 @@ export interface BackgroundDeps {
   readonly random: Random;
   readonly auditLog: Pick<AuditLog, "entry">;
   readonly materials: KeyMaterials;
+  readonly keyCounts: Pick<KeyCounts, "counted" | "removed">;
 }
 
 /** How many records one look takes. */
 const BATCH = 100;
-/** Most materials that one key can have: rotations are limited far below. */
-const MATERIALS_PER_KEY_MAX = 10_000;
 
 /**
  * Removes what is left of keys whose deletion date has come: record, material, aliases. To callers they are gone since
@@ -44,74 +49,82 @@ async function removeKey(deps: BackgroundDeps, due: readonly string[], nowMs: nu
   const tracking = deps.reader.tracking();
   const key = await tracking.reader.get(keyTable, due.slice(1));
   const removals: Write[] = [deletionTable.remove(due)];
-  if (key !== null && isDeleted(key, nowMs)) {
+  const isGone = key !== null && isDeleted(key, nowMs);
+  if (isGone) {
+    await removeGrantsOf(deps, key);
     const id = idOfKey(key);
-    removals.push(keyTable.remove(id));
-    const materials = await tracking.reader.list(materialTable, { prefix: id, limit: MATERIALS_PER_KEY_MAX });
-    removals.push(...materials.map((material) => materialTable.remove(material.id)));
+    removals.push(keyTable.remove(id), lastUsageTable.remove(id));
+    removals.push(...(await materialRemovals(tracking.reader, key)), ...rotationWrites(key, null));
     for (const name of key.aliases) {
       const aliasId = [key.accountId, key.region, name];
       const alias = await tracking.reader.get(aliasTable, aliasId);
       // The name may have been given to another key since this one was gone.
       if (alias?.keyId === key.keyId) removals.push(aliasTable.remove(aliasId));
     }
-    removals.push(...deps.auditLog.entry(deleteKeyEvent(key, deps.random.uuid(), nowMs)));
+    removals.push(...(await writesAtRemoval(tracking.reader, key, nowMs)));
+    removals.push(...deps.auditLog.entry(serviceEvent(key, "DeleteKey", deps.random.uuid(), nowMs)));
     deps.materials.forget(keyArnOf(key));
   }
+  await deps.keyCounts.counted();
   // After a conflict the record stays listed, and the next look finds it again.
-  await deps.store.commit({ expect: tracking.expectations(), writes: removals });
+  const outcome = await deps.store.commit({ expect: tracking.expectations(), writes: removals });
+  if (outcome === "committed" && isGone && key.manager === "CUSTOMER") deps.keyCounts.removed(key);
 }
 
-/** What AWS writes when it deletes a key: an event of the service's own, without a caller. */
-function deleteKeyEvent(key: KeyRecord, eventId: string, nowMs: number): AuditEvent {
-  return {
-    eventVersion: "1.11",
-    userIdentity: { accountId: key.accountId, invokedBy: "AWS Internal" },
-    eventTime: `${new Date(nowMs).toISOString().slice(0, 19)}Z`,
-    eventSource: "kms.amazonaws.com",
-    eventName: "DeleteKey",
-    awsRegion: key.region,
-    sourceIPAddress: "AWS Internal",
-    userAgent: "AWS Internal",
-    requestParameters: null,
-    responseElements: null,
-    requestID: eventId,
-    eventID: eventId,
-    readOnly: false,
-    resources: [{ ARN: keyArnOf(key), accountId: key.accountId, type: "AWS::KMS::Key" }],
-    eventType: "AwsServiceEvent",
-    managementEvent: true,
-    recipientAccountId: key.accountId,
-    eventCategory: "Management",
-  };
+/** In commits of their own before the key's: there may be very many, and nobody can use or add one any more. */
+async function removeGrantsOf(deps: BackgroundDeps, key: KeyRecord): Promise<void> {
+  for (;;) {
+    const writes = await removeGrants(deps.reader, key);
+    if (writes.length === 0) return;
+    await deps.store.commit({ expect: [], writes });
+  }
 }
+
+type Rewrapping = Pick<BackgroundDeps, "store" | "reader" | "materials">;
+
+/** Materials that are wrapped again in one commit: a millisecond of work. A commit for each takes minutes for 100,000 keys. */
+const REWRAP_BATCH = 20;
 
 /** Wraps every key material again that lies under an older domain key. */
-export async function rewrapMaterials(deps: Pick<BackgroundDeps, "store" | "reader" | "materials">): Promise<void> {
+export async function rewrapMaterials(deps: Rewrapping): Promise<void> {
   const failures: unknown[] = [];
   let after: readonly string[] | undefined;
   for (;;) {
-    const page = await deps.reader.list(materialTable, { prefix: [], after, limit: BATCH });
-    // One damaged record must not keep all that follow it under the old domain key.
-    for (const { id } of page) await rewrapMaterial(deps, id).catch((error: unknown) => failures.push(error));
-    if (page.length < BATCH) break;
-    after = page.at(-1)?.id;
+    const page = await deps.reader.list(materialTable, { prefix: [], after, limit: REWRAP_BATCH });
+    const ids = page.map(({ id }) => id);
+    // After a conflict one by one, so that a change of one does not keep the others under the old domain key.
+    if ((await rewrapTogether(deps, ids, failures)) === "conflict") {
+      for (const id of ids) await rewrapTogether(deps, [id], failures);
+    }
+    if (page.length < REWRAP_BATCH) break;
+    after = ids.at(-1);
   }
   if (failures.length > 0) {
     throw new Error(`${failures.length} key materials could not be wrapped again`, { cause: failures[0] });
   }
 }
 
-/** One at a time: each is a commit of its own, so that a conflict concerns one material only and the server stays responsive. */
-async function rewrapMaterial(
-  deps: Pick<BackgroundDeps, "store" | "reader" | "materials">,
-  id: readonly string[],
-): Promise<void> {
+/** "conflict": one of them was removed or wrapped again meanwhile. A damaged record must not keep the others where they are. */
+async function rewrapTogether(
+  deps: Rewrapping,
+  ids: readonly (readonly string[])[],
+  failures: unknown[],
+): Promise<"committed" | "conflict"> {
   const tracking = deps.reader.tracking();
-  const record = await tracking.reader.get(materialTable, id);
-  if (record === null) return;
-  const wrapped = deps.materials.rewrap(id, record.wrapped);
-  if (wrapped === null) return;
-  // A conflict means that the material was removed or wrapped again meanwhile: nothing is lost.
-  await deps.store.commit({ expect: tracking.expectations(), writes: [materialTable.put(id, { ...record, wrapped })] });
+  const writes: Write[] = [];
+  const failed: unknown[] = [];
+  for (const id of ids) {
+    const record = await tracking.reader.get(materialTable, id);
+    if (record === null || record.wrapped === null) continue;
+    try {
+      const wrapped = deps.materials.rewrap(id, record.wrapped);
+      if (wrapped !== null) writes.push(materialTable.put(id, { ...record, wrapped }));
+    } catch (error) {
+      failed.push(error);
+    }
+  }
+  const outcome =
+    writes.length === 0 ? "committed" : await deps.store.commit({ expect: tracking.expectations(), writes });
+  if (outcome === "committed" || ids.length === 1) failures.push(...failed);
+  return outcome;
 }

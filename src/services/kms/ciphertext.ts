@@ -34,6 +34,7 @@ const VERSION = 0x01;
 const SUITE = 0x01;
 const FORM_UUID = 0x01;
 const FORM_MULTI_REGION = 0x02;
+const MULTI_REGION_PREFIX = "mrk-";
 const KEY_ID_OFFSET = 3;
 const ACCOUNT_OFFSET = 19;
 const REGION_LENGTH_OFFSET = 25;
@@ -54,7 +55,7 @@ export function sealCiphertext(
   plaintext: Uint8Array,
 ): Uint8Array {
   const headerBytes = encodeHeader(header);
-  return Buffer.concat([headerBytes, sealCommitting(material, useOf(header, headerBytes, context), plaintext)]);
+  return sealCommitting(material, useOf(header, headerBytes, context), plaintext, headerBytes);
 }
 
 /** The plaintext, in memory of its own; null for whatever does not fit. The caller overwrites it. */
@@ -88,11 +89,23 @@ export function parseCiphertext(blob: Uint8Array): ParsedCiphertext | null {
   };
 }
 
+/**
+ * Whether a header names this key. The keys that are related to a multi-Region key have its id and its material, and open
+ * each other's ciphertexts; for all others the Region is part of the name.
+ */
+export const namesKey = (
+  header: CiphertextHeader,
+  key: { readonly keyId: string; readonly accountId: string; readonly region: string },
+): boolean =>
+  header.keyId === key.keyId &&
+  header.accountId === key.accountId &&
+  (header.region === key.region || header.keyId.startsWith(MULTI_REGION_PREFIX));
+
 function encodeHeader(header: CiphertextHeader): Buffer {
   const { keyId, accountId, region, materialId, nonce } = header;
   if (!REGION_PATTERN.test(region) || nonce.byteLength !== COMMITTING_NONCE_BYTES)
     throw new RangeError("not a ciphertext header");
-  const multiRegion = keyId.startsWith("mrk-");
+  const multiRegion = keyId.startsWith(MULTI_REGION_PREFIX);
   const bytes = Buffer.alloc(REGION_OFFSET + region.length + MATERIAL_ID_BYTES + COMMITTING_NONCE_BYTES);
   bytes.set([VERSION, SUITE, multiRegion ? FORM_MULTI_REGION : FORM_UUID]);
   bytes.write(keyId.replace(/^mrk-|-/g, ""), KEY_ID_OFFSET, "hex");
@@ -105,7 +118,7 @@ function encodeHeader(header: CiphertextHeader): Buffer {
 }
 
 function decodeKeyId(form: number, hex: string): string | null {
-  if (form === FORM_MULTI_REGION) return `mrk-${hex}`;
+  if (form === FORM_MULTI_REGION) return MULTI_REGION_PREFIX + hex;
   if (form !== FORM_UUID) return null;
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
 }

@@ -1,11 +1,14 @@
 import { LruMap } from "../../base/lru.ts";
+import type { Clock } from "../../base/clock.ts";
 import type { Random } from "../../base/random.ts";
 import { GuardedKey } from "../../crypto/guarded.ts";
+import { ownCopy } from "../../crypto/wipe.ts";
 import type { Keyring } from "../../seal/keyring.ts";
 import type { Write } from "../../store/metadata-store.ts";
 import { type Reader, type SealedText, sealedBytes, sealedText } from "../../store/table.ts";
 import { internal } from "./errors.ts";
-import type { LentPrivateKey } from "../../crypto/asymmetric/key-workers.ts";
+import type { KeyWorkers, LentPrivateKey } from "../../crypto/asymmetric/key-workers.ts";
+import { deriveBytes } from "../../crypto/kdf.ts";
 import { factsOf } from "./key-specs.ts";
 import { keyArnOf } from "./model.ts";
 import { type KeyRecord, idOfKey, materialTable } from "./records.ts";
@@ -15,23 +18,47 @@ export type MaterialKeyring = Pick<Keyring, "wrapKey" | "unwrapKey" | "rewrapKey
 
 /** Key materials held unwrapped at one time. */
 const OPEN_MATERIALS_MAX = 1024;
+/** How long a material that is in use stays readable: at a thousand uses a second, one in ten pays for the change of access. */
+const AT_HAND_MS = 10;
 const PURPOSE = "kms-key-material";
 const MATERIAL_ID_BYTES = 32;
+const IMPORTED_ID_LABEL = "waxseal kms imported material id v1";
 
 /** The material of KMS keys: made, wrapped, and lent for one call at a time out of guarded memory. */
 export class KeyMaterials {
   readonly #keyring: MaterialKeyring;
   readonly #random: Random;
+  readonly #workers: Pick<KeyWorkers, "forget">;
   readonly #open = new LruMap<string, GuardedKey>(OPEN_MATERIALS_MAX, (_name, key) => key.destroy());
 
-  constructor(keyring: MaterialKeyring, random: Random) {
+  readonly #clock: Pick<Clock, "after">;
+
+  /** `workers` keep what they are lent until they are told to forget it. */
+  constructor(
+    keyring: MaterialKeyring,
+    random: Random,
+    workers: Pick<KeyWorkers, "forget">,
+    clock: Pick<Clock, "after">,
+  ) {
+    this.#clock = clock;
     this.#keyring = keyring;
     this.#random = random;
+    this.#workers = workers;
   }
 
   /** An id is public: it names the material in ciphertexts and in the audit trail. */
   newId(): string {
     return Buffer.from(this.#random.bytes(MATERIAL_ID_BYTES)).toString("hex");
+  }
+
+  /**
+   * The id of imported material follows from the key and the material, so that the same material is known again without
+   * being kept, and is one material in all Regions of a multi-Region key. `identity`: the material itself, or the public key
+   * of a pair, whose private key has several encodings. docs/formats/import-token.md.
+   */
+  importedId(key: Pick<KeyRecord, "accountId" | "keyId">, identity: Uint8Array): string {
+    const context = Buffer.from(`${key.accountId} ${key.keyId}`, "utf8");
+    return deriveBytes(identity, IMPORTED_ID_LABEL, context, MATERIAL_ID_BYTES).toString("hex");
   }
 
   /**
@@ -43,17 +70,44 @@ export class KeyMaterials {
     if (materialBytes === undefined) throw new Error(`a ${key.keySpec} key is not made of random bytes`);
     const material = GuardedKey.random(materialBytes);
     try {
-      return { value: material.use(run), write: this.#write(key, requireMaterialId(key), key.createdMs, material) };
+      const materialId = requireMaterialId(key);
+      const value = material.use(run);
+      return { value, write: firstMaterial(key, materialId, key.createdMs, this.#wrap(key, materialId, material)) };
     } finally {
       material.destroy();
     }
   }
 
-  /** The write that stores a material that was made elsewhere: a private key, or one that was imported. Overwrites `plaintext`. */
+  /** The write that stores the first material of a key, made elsewhere: a private key. Overwrites `plaintext`. */
   store(key: KeyRecord, materialId: string, createdMs: number, plaintext: Uint8Array): Write {
+    return firstMaterial(key, materialId, createdMs, this.wrap(key, materialId, plaintext));
+  }
+
+  /** Wraps a material for a key's record. Overwrites `plaintext`. */
+  wrap(key: KeyRecord, materialId: string, plaintext: Uint8Array): SealedText {
     const material = GuardedKey.take(plaintext);
     try {
-      return this.#write(key, materialId, createdMs, material);
+      return this.#wrap(key, materialId, material);
+    } finally {
+      material.destroy();
+    }
+  }
+
+  /** A new random material for related keys, wrapped for each of them in their order. */
+  make(keys: readonly KeyRecord[], materialId: string, byteLength: number): readonly SealedText[] {
+    const material = GuardedKey.random(byteLength);
+    try {
+      return keys.map((key) => this.#wrap(key, materialId, material));
+    } finally {
+      material.destroy();
+    }
+  }
+
+  /** A key's wrapped material, wrapped again for a related key: what is wrapped is bound to its key's ARN. */
+  copy(from: KeyRecord, to: KeyRecord, materialId: string, wrapped: SealedText): SealedText {
+    const material = this.#unwrap(bindingOf(from, materialId), wrapped);
+    try {
+      return this.#wrap(to, materialId, material);
     } finally {
       material.destroy();
     }
@@ -67,7 +121,9 @@ export class KeyMaterials {
     run: (material: Uint8Array) => T,
   ): Promise<{ readonly value: T } | null> {
     const material = await this.#find(read, key, materialId);
-    return material === null ? null : { value: material.use(run) };
+    if (material === null) return null;
+    if (!material.isAtHand) this.#clock.after(AT_HAND_MS, material.keepAtHand());
+    return { value: material.use(run) };
   }
 
   /** Lends a private key to worker threads; null when the key has no such material. */
@@ -79,18 +135,19 @@ export class KeyMaterials {
       copy: () => {
         const material = this.#open.get(id);
         if (material === undefined) throw internal(new Error(`the material of ${id} was dropped while it was lent`));
-        return material.use((bytes) => new Uint8Array(bytes));
+        return material.use(ownCopy);
       },
     };
   }
 
-  /** Overwrites what is held of a key: it was disabled, or is leaving. */
+  /** Overwrites what is held of a key, here and in the workers: it was disabled, lost a material, or is leaving. */
   forget(keyArn: string): void {
     for (const [name, key] of this.#open.entries()) {
       if (!name.startsWith(`${keyArn} `)) continue;
       this.#open.delete(name);
       key.destroy();
     }
+    this.#workers.forget(`${keyArn} `);
   }
 
   /** Overwrites all that is held. */
@@ -120,22 +177,33 @@ export class KeyMaterials {
     const known = this.#open.get(name);
     if (known !== undefined) return known;
     const record = await read.get(materialTable, [...idOfKey(key), materialId]);
-    if (record === null) return null;
-    return this.#open.get(name) ?? this.#unwrap(name, record.wrapped);
+    if (record === null || record.wrapped === null) return null;
+    const opened = this.#open.get(name);
+    if (opened !== undefined) return opened;
+    const material = this.#unwrap(name, record.wrapped);
+    this.#open.set(name, material);
+    return material;
   }
 
-  #write(key: KeyRecord, materialId: string, createdMs: number, material: GuardedKey): Write {
-    const wrapped = sealedText(this.#keyring.wrapKey(PURPOSE, bindingOf(key, materialId), material));
-    return materialTable.put([...idOfKey(key), materialId], { createdMs, wrapped });
+  #wrap(key: KeyRecord, materialId: string, material: GuardedKey): SealedText {
+    return sealedText(this.#keyring.wrapKey(PURPOSE, bindingOf(key, materialId), material));
   }
 
   #unwrap(name: string, wrapped: SealedText): GuardedKey {
     const material = this.#keyring.unwrapKey(PURPOSE, name, sealedBytes(wrapped));
     if (material === null) throw internal(new Error(`the material of ${name} does not open: its record was changed`));
-    this.#open.set(name, material);
     return material;
   }
 }
+
+const firstMaterial = (key: KeyRecord, materialId: string, createdMs: number, wrapped: SealedText): Write =>
+  materialTable.put([...idOfKey(key), materialId], {
+    createdMs,
+    wrapped,
+    state: "CURRENT",
+    rotation: null,
+    imported: null,
+  });
 
 /** Key ARN and material id: authenticated with the wrapped material, so that none can be put in another's place. */
 const bindingOf = (key: Pick<KeyRecord, "accountId" | "region" | "keyId">, materialId: string): string =>

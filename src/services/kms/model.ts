@@ -7,9 +7,6 @@ import type { KeyMetadata, KeyUsageType } from "./shapes.generated.ts";
 /** Of symmetric keys; requests that name no algorithm mean it. */
 export const SYMMETRIC_DEFAULT = "SYMMETRIC_DEFAULT";
 
-/** Most aliases of one key (KMS quotas). */
-export const ALIASES_PER_KEY_MAX = 50;
-
 export type KeyState =
   | "Creating"
   | "Enabled"
@@ -32,14 +29,19 @@ export const isKeyId = (text: string): boolean =>
 export function keyStateOf(key: KeyRecord, nowMs: number): KeyState {
   if (key.replicaDeletionDays !== null) return "PendingReplicaDeletion";
   if (key.deletionDateMs !== null) return "PendingDeletion";
-  if (currentMaterialId(key, nowMs) === null) return "PendingImport";
-  if (key.transition !== null && nowMs < key.transition.untilMs) return key.transition.state;
-  return key.enabled ? "Enabled" : "Disabled";
+  const transition = key.transition !== null && nowMs < key.transition.untilMs ? key.transition.state : null;
+  if (transition === "Creating") return transition;
+  if (currentMaterialId(key, nowMs) === null || lacksOlderMaterial(key, nowMs)) return "PendingImport";
+  return transition ?? (key.enabled ? "Enabled" : "Disabled");
 }
 
 /** The material that encrypts and signs now; null when there is none, or it has expired. */
 export const currentMaterialId = (key: KeyRecord, nowMs: number): string | null =>
   key.materialExpiresMs !== null && key.materialExpiresMs <= nowMs ? null : key.materialId;
+
+/** A key works only with all of its materials: else some ciphertexts would open and others not. */
+const lacksOlderMaterial = (key: KeyRecord, nowMs: number): boolean =>
+  key.olderMaterialsUntilMs !== null && key.olderMaterialsUntilMs <= nowMs;
 
 /** Deletion takes effect at its date, whether or not the record has been removed yet. */
 export const isDeleted = (key: KeyRecord, nowMs: number): boolean =>
@@ -78,8 +80,56 @@ const ONLY_LEAVING: StateRule = {
 };
 const ANY: StateRule = {};
 
+/** Operations on one key whose state decides. */
+export type KeyOperationName =
+  | "CancelKeyDeletion"
+  | "CreateAlias"
+  | "CreateGrant"
+  | "Decapsulate"
+  | "Decrypt"
+  | "DeleteAlias"
+  | "DeleteImportedKeyMaterial"
+  | "DeriveSharedSecret"
+  | "DescribeKey"
+  | "DisableKey"
+  | "DisableKeyRotation"
+  | "EnableKey"
+  | "EnableKeyRotation"
+  | "Encapsulate"
+  | "Encrypt"
+  | "GenerateDataKey"
+  | "GenerateDataKeyPair"
+  | "GenerateDataKeyPairWithoutPlaintext"
+  | "GenerateDataKeyWithoutPlaintext"
+  | "GenerateMac"
+  | "GetKeyLastUsage"
+  | "GetKeyPolicy"
+  | "GetKeyRotationStatus"
+  | "GetParametersForImport"
+  | "GetPublicKey"
+  | "ImportKeyMaterial"
+  | "ListGrants"
+  | "ListKeyPolicies"
+  | "ListKeyRotations"
+  | "ListResourceTags"
+  | "PutKeyPolicy"
+  | "ReEncrypt"
+  | "ReplicateKey"
+  | "RetireGrant"
+  | "RevokeGrant"
+  | "RotateKeyOnDemand"
+  | "ScheduleKeyDeletion"
+  | "Sign"
+  | "TagResource"
+  | "UntagResource"
+  | "UpdateAlias"
+  | "UpdateKeyDescription"
+  | "UpdatePrimaryRegion"
+  | "Verify"
+  | "VerifyMac";
+
 /** The developer guide's table "Key states of KMS keys". Origins and specs that an operation refuses are its own matter. */
-const STATES_BY_OPERATION = {
+const STATES_BY_OPERATION: Readonly<Record<KeyOperationName, StateRule>> = {
   CancelKeyDeletion: ONLY_LEAVING,
   CreateAlias: LEAVING,
   CreateGrant: USABLE,
@@ -125,15 +175,11 @@ const STATES_BY_OPERATION = {
   UpdatePrimaryRegion: USABLE,
   Verify: USABLE,
   VerifyMac: USABLE,
-} as const satisfies Readonly<Record<string, StateRule>>;
-
-/** Operations on one key whose state decides. */
-export type KeyOperationName = keyof typeof STATES_BY_OPERATION;
+};
 
 /** Throws what AWS answers when the key's state does not allow the operation. */
 export function requireState(key: KeyRecord, operation: KeyOperationName, nowMs: number): void {
-  const rule: StateRule = STATES_BY_OPERATION[operation];
-  const refusal = rule[keyStateOf(key, nowMs)];
+  const refusal = STATES_BY_OPERATION[operation][keyStateOf(key, nowMs)];
   if (refusal === undefined) return;
   throw refusal === "disabled" ? disabled(keyArnOf(key)) : invalidState(keyArnOf(key), refusal);
 }

@@ -1,7 +1,7 @@
 import { accountRootArn, parseArn } from "../../base/arn.ts";
 import { LruMap } from "../../base/lru.ts";
-import type { AuthorizationRequest, CompiledPolicy } from "../../authz/types.ts";
-import type { Principal } from "../../gateway/contract.ts";
+import type { AuthorizationRequest, CompiledPolicy, ContextValues } from "../../authz/types.ts";
+import type { Call } from "../../gateway/contract.ts";
 import { limitExceeded, malformedPolicy } from "./errors.ts";
 import type { ManagedKeyService } from "./managed-keys.ts";
 import { keyArnOf } from "./model.ts";
@@ -23,6 +23,15 @@ export interface KeyPolicyLanguage {
   readonly compilePolicy: (document: string, id: string) => CompiledPolicy;
   /** Would this policy by itself let the principal do this: directly, or by leaving it to the IAM policies of the principal's account? */
   readonly allowsPrincipal: (policy: CompiledPolicy, request: AuthorizationRequest) => boolean;
+  /** All condition keys of a call: the global ones, and `own`. Tags of the caller itself are not among them. */
+  readonly conditionsOf: (call: Call, resourceAccountId: string, own: ContextValues) => AuthorizationRequest["context"];
+}
+
+/** Who puts a policy on which key, and what conditions would see if the same caller put another one. */
+export interface PolicyAuthor {
+  readonly call: Call;
+  readonly bypassLockoutCheck: boolean;
+  readonly conditions: ContextValues;
 }
 
 /** Key policies, compiled once per version. */
@@ -45,14 +54,15 @@ export class KeyPolicies {
 
   /**
    * Throws unless the document may become a key's policy: its length, its grammar, and (unless bypassed) that its author
-   * could still change it afterwards.
+   * could still change it afterwards by a request like this one.
    */
-  check(document: string, keyArn: string, author: Principal, bypassLockoutCheck: boolean): void {
+  check(document: string, keyArn: string, author: PolicyAuthor): void {
     if (Buffer.byteLength(document, "utf8") > POLICY_BYTES_MAX) {
       throw limitExceeded(`The key policy is longer than ${POLICY_BYTES_MAX} bytes.`);
     }
     const policy = this.#compileForAuthor(document, keyArn);
-    if (bypassLockoutCheck || this.#language.allowsPrincipal(policy, putKeyPolicyBy(author, keyArn, policy))) return;
+    if (author.bypassLockoutCheck) return;
+    if (this.#language.allowsPrincipal(policy, this.#putKeyPolicyBy(author, keyArn, policy))) return;
     throw malformedPolicy("The new key policy will not allow you to update the key policy in the future.");
   }
 
@@ -64,29 +74,25 @@ export class KeyPolicies {
       throw error;
     }
   }
-}
 
-/** The request that the author would make to change the policy again. */
-function putKeyPolicyBy(author: Principal, keyArn: string, policy: CompiledPolicy): AuthorizationRequest {
-  const { type, arn, accountId, userId, session } = author;
-  return {
-    principal: { type, arn, accountId, userId, ...(session === undefined ? {} : { roleArn: session.issuerArn }) },
-    action: "kms:PutKeyPolicy",
-    resource: keyArn,
-    resourceAccountId: parseArn(keyArn)?.accountId ?? accountId,
-    identityPolicies: [],
-    boundary: null,
-    sessionPolicies: null,
-    serviceControlPolicies: [],
-    resourcePolicy: policy,
-    resourcePolicyMode: "required",
-    context: new Map([
-      ["kms:calleraccount", accountId],
-      ["aws:principalaccount", accountId],
-      ["aws:principalarn", session?.issuerArn ?? arn],
-      ["aws:userid", userId],
-    ]),
-  };
+  /** The request that the author would make to change the policy again. */
+  #putKeyPolicyBy({ call, conditions }: PolicyAuthor, keyArn: string, policy: CompiledPolicy): AuthorizationRequest {
+    const { type, arn, accountId, userId, session } = call.principal;
+    const resourceAccountId = parseArn(keyArn)?.accountId ?? accountId;
+    return {
+      principal: { type, arn, accountId, userId, ...(session === undefined ? {} : { roleArn: session.issuerArn }) },
+      action: "kms:PutKeyPolicy",
+      resource: keyArn,
+      resourceAccountId,
+      identityPolicies: [],
+      boundary: null,
+      sessionPolicies: null,
+      serviceControlPolicies: [],
+      resourcePolicy: policy,
+      resourcePolicyMode: "required",
+      context: this.#language.conditionsOf(call, resourceAccountId, conditions),
+    };
+  }
 }
 
 /** What a key gets that is made without a policy: the account's root may do all, and lets IAM policies decide. */

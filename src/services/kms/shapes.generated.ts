@@ -240,7 +240,7 @@ export const model: ServiceModel = {
     ListResourceTagsRequest: { type: "structure", members: { KeyId: "KeyIdType", Limit: "LimitType", Marker: "MarkerType" }, required: ["KeyId"] },
     ListResourceTagsResponse: { type: "structure", members: { Tags: "TagList", NextMarker: "MarkerType", Truncated: "BooleanType" } },
     ListRetirableGrantsRequest: { type: "structure", members: { Limit: "LimitType", Marker: "MarkerType", RetiringPrincipal: "PrincipalIdType", RetiringServicePrincipal: "ServicePrincipalType" } },
-    MacAlgorithmSpec: { type: "string", enum: ["HMAC_SHA_224", "HMAC_SHA_256", "HMAC_SHA_384", "HMAC_SHA_512"] },
+    MacAlgorithmSpec: { type: "string", enum: ["HMAC_SHA_384", "HMAC_SHA_256", "HMAC_SHA_224", "HMAC_SHA_512"] },
     MacAlgorithmSpecList: { type: "list", member: "MacAlgorithmSpec" },
     MalformedPolicyDocumentException: { type: "structure", members: { message: "ErrorMessageType" }, errorStatus: 400 },
     MarkerType: { type: "string", min: 1, max: 1024, pattern: "[\\u0020-\\u00FF]*" },
@@ -989,7 +989,7 @@ export interface ListRetirableGrantsRequest {
   readonly RetiringServicePrincipal?: string | undefined;
 }
 
-export type MacAlgorithmSpec = "HMAC_SHA_224" | "HMAC_SHA_256" | "HMAC_SHA_384" | "HMAC_SHA_512";
+export type MacAlgorithmSpec = "HMAC_SHA_384" | "HMAC_SHA_256" | "HMAC_SHA_224" | "HMAC_SHA_512";
 
 export type MessageType = "RAW" | "DIGEST" | "EXTERNAL_MU";
 

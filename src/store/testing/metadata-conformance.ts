@@ -61,6 +61,19 @@ const reading: readonly Check<MetadataStore>[] = [
     },
   },
   {
+    name: "keeps its generation when only lines of a log were written",
+    async run(store) {
+      await write(store, put("a", "1"));
+      const before = store.generation();
+      await write(store, { ...put("log.1", "x"), isLogLine: true }, { ...put("log.2", "y"), isLogLine: true });
+      expect(store.generation()).toBe(before);
+      expect(await textAt(store, "log.2")).toBe("y");
+      if (before === null) return;
+      await write(store, { ...put("log.3", "z"), isLogLine: true }, put("a", "2"));
+      expect(store.generation()).not.toBe(before);
+    },
+  },
+  {
     name: "returns what was written, and null for what was not",
     async run(store) {
       expect(await write(store, put("a", "1"), put("b", ""), put("a", "2"))).toBe("committed");

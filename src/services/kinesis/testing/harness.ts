@@ -208,7 +208,7 @@ export class TestKinesis {
       const writes = outcome.writes ?? [];
       if (writes.length > 0 && (await this.metadata.commit({ expect: expectations(), writes })) === "conflict")
         continue;
-      outcome.committed?.();
+      outcome.committed?.(null);
       return outcome.output as Operations[Name]["output"];
     }
   }

@@ -1,11 +1,12 @@
 import { validationError } from "../../../base/errors.ts";
-import type { Operation, OperationContext } from "../../../gateway/contract.ts";
+import type { Call, Operation, OperationContext } from "../../../gateway/contract.ts";
 import { accountAccess, auditedKeys, keyAccess, lowerCamel } from "../access.ts";
 import { aliasNotFound, alreadyExists, limitExceeded, reservedAlias } from "../errors.ts";
 import { MANAGED_ALIAS_PREFIX } from "../managed-keys.ts";
-import { ALIASES_PER_KEY_MAX, aliasArnOf, keyArnOf, requireCustomerManaged, requireState } from "../model.ts";
+import { aliasArnOf, keyArnOf, requireCustomerManaged, requireState } from "../model.ts";
 import type { KmsParts } from "../parts.ts";
 import { type AliasRecord, type KeyRecord, aliasTable, idOfKey, keyTable } from "../records.ts";
+import { ALIASES_PER_KEY } from "../quotas.ts";
 import { type NamedKey, isAliasName, readAlias, recordOf, resolveKey } from "../resolve.ts";
 import type { CreateAliasRequest, DeleteAliasRequest, UpdateAliasRequest } from "../shapes.generated.ts";
 
@@ -50,7 +51,7 @@ export const createAlias = (kms: KmsParts): Operation<CreateAliasRequest, Nothin
           createdMs: call.nowMs,
           updatedMs: call.nowMs,
         }),
-        keyTable.put(idOfKey(key), withAlias(key, input.AliasName)),
+        keyTable.put(idOfKey(key), withAlias(key, input.AliasName, await aliasesMax(kms, call))),
       ],
       audit: auditedKeys(key),
     };
@@ -88,14 +89,17 @@ export const updateAlias = (kms: KmsParts): Operation<UpdateAliasRequest, Nothin
       keyId: to.keyId,
       updatedMs: call.nowMs,
     });
-    const moved = [
-      keyTable.put(idOfKey(from), withoutAlias(from, input.AliasName)),
-      keyTable.put(idOfKey(to), withAlias(to, input.AliasName)),
-    ];
+    const audit = auditedKeys(to);
+    if (from.keyId === to.keyId) return { output: {}, writes: [aliasWrite], audit };
+    const moved = withAlias(to, input.AliasName, await aliasesMax(kms, call));
     return {
       output: {},
-      writes: from.keyId === to.keyId ? [aliasWrite] : [aliasWrite, ...moved],
-      audit: auditedKeys(to),
+      writes: [
+        aliasWrite,
+        keyTable.put(idOfKey(from), withoutAlias(from, input.AliasName)),
+        keyTable.put(idOfKey(to), moved),
+      ],
+      audit,
     };
   },
 });
@@ -167,10 +171,11 @@ function requireManageable(key: KeyRecord, operation: "CreateAlias" | "UpdateAli
   requireState(key, operation, nowMs);
 }
 
-function withAlias(key: KeyRecord, name: string): KeyRecord {
-  if (key.aliases.length >= ALIASES_PER_KEY_MAX) {
-    throw limitExceeded(`A KMS key has at most ${ALIASES_PER_KEY_MAX} aliases.`);
-  }
+const aliasesMax = (kms: KmsParts, { principal, region }: Call): Promise<number> =>
+  kms.quotas.valueOf(principal.accountId, region, "kms", ALIASES_PER_KEY);
+
+function withAlias(key: KeyRecord, name: string, countMax: number): KeyRecord {
+  if (key.aliases.length >= countMax) throw limitExceeded(`A KMS key has at most ${countMax} aliases.`);
   return { ...key, aliases: [...key.aliases, name] };
 }
 

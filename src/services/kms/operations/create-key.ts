@@ -1,14 +1,24 @@
 import { validationError } from "../../../base/errors.ts";
-import type { Operation } from "../../../gateway/contract.ts";
-import { accountAccess, auditedKeys, lowerCamel, requestTagConditions } from "../access.ts";
-import { customKeyStoreNotFound, unsupported } from "../errors.ts";
+import type { Call, Operation } from "../../../gateway/contract.ts";
+import {
+  accountAccess,
+  auditedKeys,
+  kindConditions,
+  lowerCamel,
+  policyAuthor,
+  requestTagConditions,
+} from "../access.ts";
+import { customKeyStoreNotFound, specOutsideChina, unsupported } from "../errors.ts";
+import { type ServedSpec, factsOf, isServedSpec } from "../key-specs.ts";
 import { SYMMETRIC_DEFAULT, keyArnOf, keyMetadata } from "../model.ts";
-import { createKey as storeKey, draftKey } from "../new-key.ts";
+import { createKeyOfKind, draftKey } from "../new-key.ts";
 import type { KmsParts } from "../parts.ts";
 import { defaultKeyPolicy } from "../policy.ts";
 import type { KeyRecord } from "../records.ts";
-import type { CreateKeyRequest, CreateKeyResponse } from "../shapes.generated.ts";
+import type { CreateKeyRequest, CreateKeyResponse, KeyUsageType } from "../shapes.generated.ts";
 import { tagsOf } from "../tags.ts";
+
+const MULTI_REGION_ID_BYTES = 16;
 
 export const createKey = (kms: KmsParts): Operation<CreateKeyRequest, CreateKeyResponse, KeyRecord> => ({
   event: "management",
@@ -16,20 +26,10 @@ export const createKey = (kms: KmsParts): Operation<CreateKeyRequest, CreateKeyR
   describe: (input) => ({ requestParameters: lowerCamel({ ...input, Tags: input.Tags?.map(lowerCamel) }) }),
 
   async access({ call }, input) {
-    requireServedKind(input);
-    const draft = draftKey(kms, call, {
-      description: input.Description ?? "",
-      policy: input.Policy ?? defaultKeyPolicy(call.principal.accountId),
-      tags: tagsOf(input.Tags),
-      manager: "CUSTOMER",
-      aliases: [],
-    });
+    const draft = draftOf(kms, call, input);
     const tagConditions = requestTagConditions(draft.tags);
     const create = accountAccess(call, "kms:CreateKey", "*", {
-      "kms:KeySpec": draft.keySpec,
-      "kms:KeyUsage": draft.keyUsage,
-      "kms:KeyOrigin": draft.origin,
-      "kms:MultiRegion": "false",
+      ...kindConditions(draft),
       "kms:BypassPolicyLockoutSafetyCheck": String(input.BypassPolicyLockoutSafetyCheck ?? false),
       ...tagConditions,
     });
@@ -39,42 +39,66 @@ export const createKey = (kms: KmsParts): Operation<CreateKeyRequest, CreateKeyR
 
   check({ call }, input, draft) {
     if (input.Policy === undefined) return;
-    kms.policies.check(input.Policy, keyArnOf(draft), call.principal, input.BypassPolicyLockoutSafetyCheck ?? false);
+    kms.policies.check(input.Policy, keyArnOf(draft), policyAuthor(call, draft, input));
   },
 
   async handle({ call }, _input, draft) {
-    const { writes } = storeKey(kms, draft, () => undefined);
-    const metadata = keyMetadata(draft, call.nowMs);
+    const { key, writes } = await createKeyOfKind(kms, draft);
+    const metadata = keyMetadata(key, call.nowMs);
     return {
       output: { KeyMetadata: metadata },
       writes,
-      audit: { ...auditedKeys(draft), responseElements: { keyMetadata: lowerCamel(metadata) } },
+      audit: { ...auditedKeys(key), responseElements: { keyMetadata: lowerCamel(metadata) } },
     };
   },
 });
 
-/** Only symmetric keys with material made here, for one Region. What else AWS offers is refused by name. */
-function requireServedKind(input: CreateKeyRequest): void {
+function draftOf(kms: KmsParts, call: Call, input: CreateKeyRequest): KeyRecord {
+  const { keySpec, keyUsage, origin } = requestedKind(input);
+  const multiRegionId = (): string => `mrk-${Buffer.from(kms.random.bytes(MULTI_REGION_ID_BYTES)).toString("hex")}`;
+  return draftKey(kms, call, {
+    description: input.Description ?? "",
+    policy: input.Policy ?? defaultKeyPolicy(call.principal.accountId),
+    tags: tagsOf(input.Tags),
+    manager: "CUSTOMER",
+    aliases: [],
+    keySpec,
+    keyUsage,
+    origin,
+    ...(origin === "EXTERNAL" ? { materialId: null } : {}),
+    ...(input.MultiRegion
+      ? { keyId: multiRegionId(), multiRegion: { primaryRegion: call.region, replicaRegions: [] } }
+      : {}),
+  });
+}
+
+/** What kind of key the request asks for, with the defaults of symmetric keys. Throws for what does not go together. */
+function requestedKind(input: CreateKeyRequest): Pick<KeyRecord, "keySpec" | "keyUsage" | "origin"> {
   if (input.KeySpec !== undefined && input.CustomerMasterKeySpec !== undefined) {
     throw validationError(
       "You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.",
     );
   }
   const keySpec = input.KeySpec ?? input.CustomerMasterKeySpec ?? SYMMETRIC_DEFAULT;
-  if (keySpec !== SYMMETRIC_DEFAULT && input.KeyUsage === undefined) {
+  if (!isServedSpec(keySpec)) throw specOutsideChina(keySpec);
+  return { keySpec, keyUsage: usageOf(input, keySpec), origin: originOf(input) };
+}
+
+function usageOf(input: CreateKeyRequest, keySpec: ServedSpec): KeyUsageType {
+  if (input.KeyUsage === undefined && keySpec !== SYMMETRIC_DEFAULT) {
     throw validationError("You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.");
   }
-  if (keySpec === SYMMETRIC_DEFAULT && (input.KeyUsage ?? "ENCRYPT_DECRYPT") !== "ENCRYPT_DECRYPT") {
-    throw validationError(`KeyUsage ${input.KeyUsage} is not compatible with KeySpec ${keySpec}`);
+  const keyUsage = input.KeyUsage ?? "ENCRYPT_DECRYPT";
+  if (!factsOf(keySpec).usages.includes(keyUsage)) {
+    throw validationError(`KeyUsage ${keyUsage} is not compatible with KeySpec ${keySpec}`);
   }
+  return keyUsage;
+}
+
+/** All specs can be imported; no key comes from a custom key store yet. */
+function originOf(input: CreateKeyRequest): KeyRecord["origin"] {
   if (input.CustomKeyStoreId !== undefined) throw customKeyStoreNotFound();
-  if (keySpec !== SYMMETRIC_DEFAULT)
-    throw unsupported(`KeySpec ${keySpec} is not supported yet; only ${SYMMETRIC_DEFAULT} is.`);
   const origin = input.Origin ?? "AWS_KMS";
-  if (origin !== "AWS_KMS" || input.XksKeyId !== undefined) {
-    throw unsupported(
-      `Origin ${origin === "AWS_KMS" ? "EXTERNAL_KEY_STORE" : origin} is not supported yet; only AWS_KMS is.`,
-    );
-  }
-  if (input.MultiRegion) throw unsupported("Multi-Region keys are not supported yet.");
+  if (input.XksKeyId === undefined && (origin === "AWS_KMS" || origin === "EXTERNAL")) return origin;
+  throw unsupported("Keys in custom key stores are not supported yet.");
 }

@@ -1,15 +1,10 @@
 import type { Operation } from "../../../gateway/contract.ts";
 import { lowerCamel } from "../access.ts";
-import { keyArnOf, keyMetadata } from "../model.ts";
+import { keyMetadata } from "../model.ts";
 import { createKey } from "../new-key.ts";
 import type { KmsParts } from "../parts.ts";
 import type { NamedKey } from "../resolve.ts";
-import type {
-  DescribeKeyRequest,
-  DescribeKeyResponse,
-  GetKeyRotationStatusRequest,
-  GetKeyRotationStatusResponse,
-} from "../shapes.generated.ts";
+import type { DescribeKeyRequest, DescribeKeyResponse } from "../shapes.generated.ts";
 import { keyOperation } from "./key-operation.ts";
 
 /** Describing an AWS managed key by its alias is a first use: it creates the key. */
@@ -18,20 +13,10 @@ export const describeKey = (kms: KmsParts): Operation<DescribeKeyRequest, Descri
     name: "DescribeKey",
     readOnly: true,
     forms: { aliases: true, crossAccount: true, createsManaged: true },
+    grantTokens: (input) => input.GrantTokens,
     describe: ({ KeyId }) => lowerCamel({ KeyId }),
     handle: ({ call }, _input, key, named) => ({
       output: { KeyMetadata: keyMetadata(key, call.nowMs) },
       ...(named.isNew ? { writes: createKey(kms, key, () => undefined).writes } : {}),
     }),
-  });
-
-/** No key is rotated by this server yet, and it says so. */
-export const getKeyRotationStatus = (
-  kms: KmsParts,
-): Operation<GetKeyRotationStatusRequest, GetKeyRotationStatusResponse, NamedKey> =>
-  keyOperation<GetKeyRotationStatusRequest, GetKeyRotationStatusResponse>(kms, {
-    name: "GetKeyRotationStatus",
-    readOnly: true,
-    forms: { crossAccount: true },
-    handle: (_context, _input, key) => ({ output: { KeyId: keyArnOf(key), KeyRotationEnabled: false } }),
   });

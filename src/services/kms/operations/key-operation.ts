@@ -22,6 +22,8 @@ export interface KeyOperationRow<Input, Output> {
   readonly name: KeyOperationName;
   readonly readOnly: boolean;
   readonly forms?: KeyForms;
+  /** What the key must be in every state: its origin, its spec. Throws. */
+  readonly requires?: (key: KeyRecord) => void;
   readonly conditions?: (input: Input) => ContextValues;
   /** For operations that take grant tokens. */
   readonly grantTokens?: (input: Input) => readonly string[] | undefined;
@@ -52,6 +54,7 @@ export function keyOperation<Input extends { readonly KeyId: string }, Output>(
     check({ call }, _input, target) {
       const key = recordOf(target, action);
       if (!row.readOnly) requireCustomerManaged(key, row.name);
+      row.requires?.(key);
       requireState(key, row.name, call.nowMs);
     },
     async handle(context, input, target): Promise<Outcome<Output>> {

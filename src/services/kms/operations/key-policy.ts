@@ -1,4 +1,5 @@
 import type { Operation } from "../../../gateway/contract.ts";
+import { policyAuthor } from "../access.ts";
 import { notFound } from "../errors.ts";
 import { keyArnOf } from "../model.ts";
 import { pageOf } from "../pages.ts";
@@ -39,7 +40,7 @@ export const putKeyPolicy = (
     }),
     handle({ call }, input, key) {
       requirePolicyName(input.PolicyName);
-      kms.policies.check(input.Policy, keyArnOf(key), call.principal, input.BypassPolicyLockoutSafetyCheck ?? false);
+      kms.policies.check(input.Policy, keyArnOf(key), policyAuthor(call, key, input));
       return { output: {}, changed: { ...key, policy: input.Policy } };
     },
   });

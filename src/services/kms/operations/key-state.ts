@@ -2,9 +2,11 @@ import type { Operation } from "../../../gateway/contract.ts";
 import { lowerCamel } from "../access.ts";
 import { constraintError } from "../errors.ts";
 import { keyArnOf, keyStateOf } from "../model.ts";
+import { hasReplicas } from "../multi-region.ts";
 import type { KmsParts } from "../parts.ts";
 import { deletionId, deletionTable, type KeyRecord } from "../records.ts";
 import type { NamedKey } from "../resolve.ts";
+import { rotationWrites } from "../rotation.ts";
 import type {
   CancelKeyDeletionRequest,
   CancelKeyDeletionResponse,
@@ -27,23 +29,31 @@ export const enableKey = (kms: KmsParts): Operation<EnableKeyRequest, Nothing, N
   keyOperation<EnableKeyRequest, Nothing>(kms, {
     name: "EnableKey",
     readOnly: false,
-    handle: (_context, _input, key) => ({
-      output: {},
-      changed: { ...key, enabled: true },
-      responseElements: { keyId: keyArnOf(key) },
-    }),
+    handle(_context, _input, key) {
+      const changed = { ...key, enabled: true };
+      return {
+        output: {},
+        changed,
+        writes: rotationWrites(key, changed),
+        responseElements: { keyId: keyArnOf(key) },
+      };
+    },
   });
 
 export const disableKey = (kms: KmsParts): Operation<DisableKeyRequest, Nothing, NamedKey> =>
   keyOperation<DisableKeyRequest, Nothing>(kms, {
     name: "DisableKey",
     readOnly: false,
-    handle: (_context, _input, key) => ({
-      output: {},
-      changed: { ...key, enabled: false },
-      responseElements: { keyId: keyArnOf(key) },
-      committed: () => kms.materials.forget(keyArnOf(key)),
-    }),
+    handle(_context, _input, key) {
+      const changed = { ...key, enabled: false };
+      return {
+        output: {},
+        changed,
+        writes: rotationWrites(key, changed),
+        responseElements: { keyId: keyArnOf(key) },
+        committed: () => kms.materials.forget(keyArnOf(key)),
+      };
+    },
   });
 
 export const updateKeyDescription = (kms: KmsParts): Operation<UpdateKeyDescriptionRequest, Nothing, NamedKey> =>
@@ -62,18 +72,22 @@ export const scheduleKeyDeletion = (
     conditions: (input) => ({ "kms:ScheduleKeyDeletionPendingWindowInDays": String(windowDaysOf(input)) }),
     handle({ call }, input, key) {
       const days = windowDaysOf(input);
-      const deletionDateMs = call.nowMs + days * DAY_MS;
-      const changed: KeyRecord = { ...key, deletionDateMs };
+      // A primary's waiting period begins when its last replica is gone (multi-region.ts).
+      const deletionDateMs = hasReplicas(key) ? null : call.nowMs + days * DAY_MS;
+      const changed: KeyRecord = { ...key, deletionDateMs, replicaDeletionDays: deletionDateMs === null ? days : null };
       const output = {
         KeyId: keyArnOf(key),
-        DeletionDate: deletionDateMs,
+        ...(deletionDateMs === null ? {} : { DeletionDate: deletionDateMs }),
         KeyState: keyStateOf(changed, call.nowMs),
         PendingWindowInDays: days,
       };
       return {
         output,
         changed,
-        writes: [deletionTable.put(deletionId(key, deletionDateMs), {})],
+        writes: [
+          ...(deletionDateMs === null ? [] : [deletionTable.put(deletionId(key, deletionDateMs), {})]),
+          ...rotationWrites(key, changed),
+        ],
         responseElements: lowerCamel(output),
         committed: () => kms.materials.forget(keyArnOf(key)),
       };
@@ -101,7 +115,7 @@ export const cancelKeyDeletion = (
     readOnly: false,
     handle: (_context, _input, key) => ({
       output: { KeyId: keyArnOf(key) },
-      changed: { ...key, enabled: false, deletionDateMs: null },
+      changed: { ...key, enabled: false, deletionDateMs: null, replicaDeletionDays: null },
       writes: key.deletionDateMs === null ? [] : [deletionTable.remove(deletionId(key, key.deletionDateMs))],
       responseElements: { keyId: keyArnOf(key) },
     }),

@@ -58,15 +58,27 @@ describe("CreateKey", () => {
       "ValidationException: You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.",
     ],
     [
-      { KeySpec: "RSA_2048", KeyUsage: "SIGN_VERIFY" },
-      "UnsupportedOperationException: KeySpec RSA_2048 is not supported yet; only SYMMETRIC_DEFAULT is.",
-    ],
-    [
       { KeyUsage: "SIGN_VERIFY" },
       "ValidationException: KeyUsage SIGN_VERIFY is not compatible with KeySpec SYMMETRIC_DEFAULT",
     ],
-    [{ Origin: "EXTERNAL" }, "UnsupportedOperationException: Origin EXTERNAL is not supported yet; only AWS_KMS is."],
-    [{ MultiRegion: true }, "UnsupportedOperationException: Multi-Region keys are not supported yet."],
+    [
+      { KeySpec: "RSA_2048", KeyUsage: "KEY_AGREEMENT" },
+      "ValidationException: KeyUsage KEY_AGREEMENT is not compatible with KeySpec RSA_2048",
+    ],
+    [
+      { KeySpec: "ECC_SECG_P256K1", KeyUsage: "KEY_AGREEMENT" },
+      "ValidationException: KeyUsage KEY_AGREEMENT is not compatible with KeySpec ECC_SECG_P256K1",
+    ],
+    [
+      { KeySpec: "SM2", KeyUsage: "SIGN_VERIFY" },
+      "UnsupportedOperationException: SM2 is supported in China Regions only.",
+    ],
+    [{ Origin: "AWS_CLOUDHSM" }, "UnsupportedOperationException: Keys in custom key stores are not supported yet."],
+    [
+      { Origin: "EXTERNAL_KEY_STORE" },
+      "UnsupportedOperationException: Keys in custom key stores are not supported yet.",
+    ],
+    [{ XksKeyId: "key-1" }, "UnsupportedOperationException: Keys in custom key stores are not supported yet."],
     [{ CustomKeyStoreId: "cks-1" }, "CustomKeyStoreNotFoundException"],
     [
       { KeySpec: "SYMMETRIC_DEFAULT", CustomerMasterKeySpec: "SYMMETRIC_DEFAULT" },
@@ -267,7 +279,9 @@ describe("tags and policies", () => {
 test("unwrapped material is dropped when its key is disabled, and when the keyring is sealed", async () => {
   const { KeyMaterials } = await import("../materials.ts");
   const { systemRandom } = await import("../../../base/random.ts");
-  const materials = new KeyMaterials(kms.keyring, systemRandom());
+  const forgotten: string[] = [];
+  const forget = (prefix: string): void => void forgotten.push(prefix);
+  const materials = new KeyMaterials(kms.keyring, systemRandom(), { forget }, kms.clock);
   const KeyId = await kms.newKey();
   const record = await kms.reader.get(keyTable, [ACCOUNT, REGION, KeyId]);
   if (record === null) throw new Error("no key");
@@ -277,5 +291,6 @@ test("unwrapped material is dropped when its key is disabled, and when the keyri
   expect(materials.openCount).toBe(1);
   materials.forget(arnOf(KeyId));
   expect(materials.openCount).toBe(0);
+  expect(forgotten.at(-1)).toBe(`${arnOf(KeyId)} `);
   expect(await materials.use(kms.reader, record, "00".repeat(32), () => undefined)).toBeNull();
 });

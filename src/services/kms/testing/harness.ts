@@ -4,7 +4,7 @@ import { ServiceError } from "../../../base/errors.ts";
 import { systemRandom } from "../../../base/random.ts";
 import type { AuditEvent } from "../../../audit/event.ts";
 import type { CompiledPolicy } from "../../../authz/types.ts";
-import type { AccessCheck, AuditDetails, Call, Principal, Service } from "../../../gateway/contract.ts";
+import type { AccessCheck, AuditDetails, Call, FurtherEvent, Principal, Service } from "../../../gateway/contract.ts";
 import { createKeyWorkers } from "../../../crypto/asymmetric/worker-pool.ts";
 import { initializeSeal } from "../../../seal/configuration.ts";
 import { Keyring } from "../../../seal/keyring.ts";
@@ -14,10 +14,14 @@ import { RecordReader } from "../../../store/caching-reader.ts";
 import { memoryMetadataStore } from "../../../store/memory-metadata-store.ts";
 import type { MetadataStore } from "../../../store/metadata-store.ts";
 import { createKmsService } from "../api.ts";
+import type { KeyPolicyLanguage } from "../policy.ts";
 
 export const ACCOUNT = "111122223333";
 export const OTHER_ACCOUNT = "444455556666";
 export const REGION = "eu-central-1";
+export const OTHER_REGION = "us-west-2";
+/** That the harness serves. */
+const REGIONS = [REGION, OTHER_REGION, "ap-southeast-2"];
 
 /** A KMS on a memory store, without a gateway: runs access, check, handle and commit, and decides nothing. */
 export interface KmsHarness {
@@ -29,7 +33,7 @@ export interface KmsHarness {
   readonly clock: MovableClock;
   readonly events: AuditEvent[];
   /** What the last operation asked to be allowed, and what it would have put into the trail. */
-  readonly last: { checks: readonly AccessCheck[]; audit: AuditDetails };
+  readonly last: { checks: readonly AccessCheck[]; audit: AuditDetails; furtherEvents: readonly FurtherEvent[] };
   /** Errors of background work. */
   readonly errors: unknown[];
   run(operation: string, input: object, who?: Partial<Call>): Promise<Answer>;
@@ -54,7 +58,7 @@ export const rootOf = (accountId: string): Principal => ({
 });
 
 /** A stand-in for authz/: a policy is any JSON object with a Statement, and admits its author unless it says "nobody". */
-const policyLanguage = {
+const policyLanguage: KeyPolicyLanguage = {
   compilePolicy(document: string, id: string): CompiledPolicy {
     try {
       const parsed = JSON.parse(document) as { Statement?: unknown };
@@ -65,10 +69,13 @@ const policyLanguage = {
     return { id: document.includes("nobody") ? "nobody" : id, statements: [] };
   },
   allowsPrincipal: (policy: CompiledPolicy): boolean => policy.id !== "nobody",
+  conditionsOf: (): ReadonlyMap<string, string> => new Map(),
 };
 
-export async function kmsHarness(): Promise<KmsHarness> {
-  const store = memoryMetadataStore();
+export async function kmsHarness(
+  language: KeyPolicyLanguage = policyLanguage,
+  store: MetadataStore = memoryMetadataStore(),
+): Promise<KmsHarness> {
   const reader = new RecordReader(store);
   const clock = movableClock();
   const random = systemRandom();
@@ -93,10 +100,11 @@ export async function kmsHarness(): Promise<KmsHarness> {
     keyring,
     auditLog,
     keyWorkers,
+    regions: REGIONS,
     onError,
-    ...policyLanguage,
+    ...language,
   });
-  const last: KmsHarness["last"] = { checks: [], audit: {} };
+  const last: KmsHarness["last"] = { checks: [], audit: {}, furtherEvents: [] };
 
   const callOf = (operation: string, who: Partial<Call>): Call => ({
     requestId: random.uuid(),
@@ -123,10 +131,11 @@ export async function kmsHarness(): Promise<KmsHarness> {
     if (!handle) return {};
     const outcome = await operation.handle(context, input, target);
     last.audit = { ...last.audit, ...outcome.audit };
+    last.furtherEvents = outcome.furtherEvents ?? [];
     const writes = outcome.writes ?? [];
     const expect = writes.length === 0 ? [] : tracking.expectations();
     if ((await store.commit({ expect, writes })) === "conflict") return null;
-    outcome.committed?.();
+    outcome.committed?.("an event");
     return outcome.output as Answer;
   };
 

@@ -1,0 +1,40 @@
+import type { Clock } from "../base/clock.ts";
+import type { QuotaValues } from "../gateway/contract.ts";
+import { createRequestQuotas, type RequestQuotas } from "../gateway/quotas.ts";
+import { kmsQuotas } from "../services/kms/quotas.ts";
+import { appliedValues, type Catalogue, Figures } from "../services/servicequotas/catalogue.ts";
+import type { Reader } from "../store/table.ts";
+
+/**
+ * How often KMS may be called: "none": as often as the machine can; "aws": as AWS allows; else the operator's figures by quota
+ * code or name, and what they don't name as often as the machine can. Quotas of resources hold in any case.
+ */
+export type QuotaProfile = "none" | "aws" | Readonly<Record<string, number>>;
+
+export interface Quotas {
+  readonly catalogue: Catalogue;
+  readonly figures: Figures;
+  readonly values: QuotaValues;
+  /** Null: nothing is counted. */
+  readonly requests: RequestQuotas | null;
+}
+
+/** Throws OperatorError for figures of quotas that there are not. */
+export function createQuotas(deps: {
+  readonly profile: QuotaProfile;
+  readonly reader: Pick<Reader, "get">;
+  readonly clock: Clock;
+}): Quotas {
+  const { profile, clock } = deps;
+  const catalogue: Catalogue = new Map([["kms", kmsQuotas]]);
+  const figures = new Figures(catalogue, typeof profile === "string" ? {} : profile);
+  const values = appliedValues(deps.reader, figures);
+  if (profile === "none") return { catalogue, figures, values, requests: null };
+  const enforced = profile === "aws" ? values : onlyOwn(values, figures);
+  return { catalogue, figures, values, requests: createRequestQuotas({ clock, values: enforced }) };
+}
+
+const onlyOwn = (values: QuotaValues, figures: Figures): QuotaValues => ({
+  valueOf: (accountId, region, service, quota) =>
+    figures.isOwn(quota) ? values.valueOf(accountId, region, service, quota) : Promise.resolve(Infinity),
+});
