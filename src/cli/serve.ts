@@ -151,5 +151,4 @@ function greeting(config: ServerConfig, state: ServerState): string {
  */
 function tuneCollector(): void {
   setFlagsFromString("--no-concurrent-array-buffer-sweeping");
-  setFlagsFromString("--no-parallel-scavenge");
 }

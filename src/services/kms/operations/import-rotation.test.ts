@@ -69,7 +69,7 @@ describe("a second material", () => {
     const failure = await importFailure(KeyId, randomBytes(32), { ImportType: "NEW_KEY_MATERIAL" });
     const [, thirdId = ""] = /\(id: ([0-9a-f]{64})\) cannot/.exec(failure) ?? [];
     expect(failure).toBe(
-      `KMSInvalidStateException: New key material (id: ${thirdId}) cannot be imported into KMS key ${arnOf(KeyId)}, ` +
+      `KMSInvalidStateException: New key material (id: ${thirdId}) cannot be imported into KMS key ${KeyId}, ` +
         `because another key material (id: ${newId}) is pending rotation.`,
     );
   });
