@@ -1,5 +1,6 @@
 import {
   createECDH,
+  createHmac,
   createPrivateKey,
   createPublicKey,
   diffieHellman,
@@ -11,7 +12,8 @@ import {
 } from "node:crypto";
 import { p256, p384, p521 } from "@noble/curves/nist.js";
 import { secp256k1 } from "@noble/curves/secp256k1.js";
-import { wipe } from "../wipe.ts";
+import { ownBytes, wipe } from "../wipe.ts";
+import { element, integer, SEQUENCE } from "./der.ts";
 import { publicKeyBytes, publicKeyInfo, scalarBytes } from "./key-encodings.ts";
 import type { KeyPair, MessageKind, PairSpec } from "./key-workers.ts";
 
@@ -91,9 +93,7 @@ export function signEcdsa(privateKey: CurvePrivateKey, kind: MessageKind, messag
   const curve = CURVES[privateKey.spec];
   if (kind === "RAW") return sign(curve.hash, message, { key: privateKey.key, dsaEncoding: "der" });
   requireDigest(curve, message);
-  // OpenSSL's one-shot call would hash the digest again. The nonce is RFC 6979's, with fresh randomness added (section 3.6).
-  const options = { prehash: false, lowS: false, format: "der", extraEntropy: true } as const;
-  return curve.noble.sign(message, privateKey.scalar, options);
+  return signDigest(curve, privateKey.scalar, message);
 }
 
 export function verifyEcdsa(
@@ -107,6 +107,7 @@ export function verifyEcdsa(
   const key = parseCurvePublicKey(spec, spki);
   if (kind === "RAW") return verify(curve.hash, message, { key, dsaEncoding: "der" }, signature);
   requireDigest(curve, message);
+  // OpenSSL's one-shot call would hash the digest again. Nothing here is secret.
   try {
     const options = { prehash: false, lowS: false, format: "der" } as const;
     return curve.noble.verify(signature, message, publicKeyBytes(spec, spki), options);
@@ -134,9 +135,65 @@ function requireDigest({ digestBytes }: Curve, digest: Uint8Array): void {
   if (digest.byteLength !== digestBytes) throw new RangeError("the digest has another length");
 }
 
+/**
+ * ECDSA over a digest (FIPS 186-5, section 6.4.1), which Node has no call for. What must take constant time, the
+ * multiplication of the nonce with the generator, is OpenSSL's. The equation that follows is arithmetic of JavaScript, whose
+ * time depends on its numbers: so each is multiplied by a random factor before, which cancels out. `@noble` would do without
+ * either, and leaves copies of the scalar in memory that outlive its thread.
+ */
+function signDigest(curve: Curve, scalar: Uint8Array, digest: Uint8Array): Uint8Array {
+  const order = curve.noble.Point.Fn.ORDER;
+  const invert = (value: bigint): bigint => curve.noble.Point.Fn.inv(value);
+  const z = numberOf(digest);
+  for (;;) {
+    const nonceBytes = randomScalar(curve, order, scalar, digest);
+    const factorBytes = randomScalar(curve, order, scalar, digest);
+    try {
+      const point = multiplyGenerator(curve, nonceBytes);
+      const r = numberOf(point.subarray(1, 1 + curve.fieldBytes)) % order;
+      const factor = numberOf(factorBytes);
+      const blindedScalar = (numberOf(scalar) * factor) % order;
+      const blindedNonce = (numberOf(nonceBytes) * factor) % order;
+      const s = (invert(blindedNonce) * ((z * factor + r * blindedScalar) % order)) % order;
+      if (r !== 0n && s !== 0n) return element(SEQUENCE, integer(bytesOf(r, curve)), integer(bytesOf(s, curve)));
+    } finally {
+      wipe(nonceBytes, factorBytes);
+    }
+  }
+}
+
 /** The point, uncompressed. Throws unless 0 < scalar < order. */
 function multiplyGenerator(curve: Curve, scalar: Uint8Array): Uint8Array {
   const ecdh = createECDH(curve.name);
   ecdh.setPrivateKey(scalar);
   return ecdh.getPublicKey();
 }
+
+/**
+ * A number between 0 and the order, both excluded, each as likely: candidates are drawn until one fits. Drawn from randomness
+ * together with the key and the digest (as RFC 6979, section 3.6, allows), so that a generator that repeats itself does not
+ * give the key away.
+ */
+function randomScalar(curve: Curve, order: bigint, scalar: Uint8Array, digest: Uint8Array): Uint8Array {
+  const candidate = ownBytes(curve.fieldBytes);
+  const unusedBits = 8 * curve.fieldBytes - order.toString(2).length;
+  for (;;) {
+    const randomness = randomBytes(64);
+    for (let offset = 0, block = 0; offset < candidate.byteLength; block += 1) {
+      const hmac = createHmac("sha512", scalar).update(randomness).update(digest);
+      const part = hmac.update(Uint8Array.of(block)).digest();
+      candidate.set(part.subarray(0, candidate.byteLength - offset), offset);
+      offset += part.byteLength;
+      wipe(part);
+    }
+    wipe(randomness);
+    candidate[0] = (candidate[0] ?? 0) & (0xff >> unusedBits);
+    const value = numberOf(candidate);
+    if (value > 0n && value < order) return candidate;
+  }
+}
+
+const numberOf = (bytes: Uint8Array): bigint => BigInt(`0x${asBuffer(bytes).toString("hex")}`);
+
+const bytesOf = (value: bigint, { fieldBytes }: Curve): Uint8Array =>
+  Buffer.from(value.toString(16).padStart(2 * fieldBytes, "0"), "hex");
