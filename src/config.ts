@@ -31,8 +31,14 @@ export interface ServerConfig {
   /** Whether a source of a passphrase was named. */
   readonly isPassphraseGiven: boolean;
   /** How often KMS may be called: as AWS allows, or the operator's own figures by quota code or name. */
-  readonly kmsQuotas: "none" | "aws" | Readonly<Record<string, number>>;
+  readonly kmsQuotas: "none" | "aws" | QuotaFile;
   readonly testHooks: boolean;
+}
+
+/** An operator's own figures, by quota code or name, and where they were read: whoever has to mend them is told. */
+interface QuotaFile {
+  readonly path: string;
+  readonly figures: Readonly<Record<string, number>>;
 }
 
 /** The data directory: the option, else WAXSEAL_DATA_DIR, else ~/.waxseal. */
@@ -68,7 +74,7 @@ export function readQuotaProfile(text: string): ServerConfig["kmsQuotas"] {
       );
     }
   }
-  return figures as Readonly<Record<string, number>>;
+  return { path, figures: figures as Readonly<Record<string, number>> };
 }
 
 function parsedJson(path: string): unknown {

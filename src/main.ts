@@ -21,6 +21,7 @@ import { type Deployment, openDeployment, readDeployment, rememberRegions } from
 import { type Listeners, openListeners } from "./server/listeners.ts";
 import type { Log } from "./server/log.ts";
 import { writePrivateFile } from "./server/private-file.ts";
+import { requireKnownQuotas } from "./server/quotas.ts";
 import { newAccountId } from "./services/iam/accounts.ts";
 import { type DataDirectory, openDataDirectory } from "./store/data-directory.ts";
 import { DataDirectoryInUseError, lockDataDirectory } from "./store/data-directory-lock.ts";
@@ -235,6 +236,7 @@ export async function startServer(config: ServerConfig, log: Log, ask: AskPassph
     );
   }
   try {
+    requireKnownQuotas(config.kmsQuotas);
     const opened = await openDataDir(config, testClock ?? realClock, log);
     return await startOpened({ config, opened, log, ask, realClock, testClock });
   } catch (error) {
@@ -273,8 +275,7 @@ async function startOpened({ config, opened, log, ask, realClock, testClock }: S
     return await administer({ config, opened, api, records, listeners, testClock });
   } catch (error) {
     await listeners?.close(0);
-    await api?.shut();
-    await opened.keyring.seal();
+    await sealAll(opened, api);
     await records?.close();
     await opened.release();
     throw error;
@@ -290,6 +291,12 @@ const KEY_BESIDE_DATA =
 async function unseal(opened: Opened, api: Api, provider: SealProvider): Promise<void> {
   await openDeployment({ ...opened, provider });
   api.open();
+}
+
+/** Overwrites every key, and only then waits for what ran with them: threads, background work, requests. */
+async function sealAll(opened: Opened, api: Api | null): Promise<void> {
+  const sealed = opened.keyring.seal();
+  await Promise.all([sealed, api?.shut()]);
 }
 
 function listen(config: ServerConfig, opened: Opened, api: Api, clock: Clock, log: Log): Promise<Listeners> {
@@ -340,11 +347,7 @@ async function administer(running: Running): Promise<RunningServer> {
   const routes = adminRoutes({
     status,
     testClock,
-    seal: () =>
-      inTurn(async () => {
-        await api.shut();
-        await opened.keyring.seal();
-      }),
+    seal: () => inTurn(() => sealAll(opened, api)),
     unseal: (passphrase) =>
       inTurn(async () => {
         const provider = providerOf(opened, passphrase);
@@ -359,11 +362,12 @@ async function administer(running: Running): Promise<RunningServer> {
   return {
     describe,
     async close(drainMsMax) {
+      // First, so that it has the whole time of the drain to come to its end: process.exit() waits for it.
+      api.expectStop();
       await rm(endpointFile, { force: true });
       await listeners.close(drainMsMax);
       await admin.close();
-      await inTurn(() => api.shut());
-      await opened.keyring.seal();
+      await inTurn(() => sealAll(opened, api));
       await records.close();
       await opened.release();
     },

@@ -5,6 +5,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { BenchCredentials } from "./sign.ts";
 
+/** What is kept of a process's log, in case that it fails: the end of it. */
+const LOG_LENGTH_MAX = 65_536;
+
 /** Linux counts in hundredths of a second wherever node runs. */
 const TICK_US = 10_000;
 
@@ -45,11 +48,19 @@ export interface Target {
   stop(): Promise<void>;
 }
 
-/** Starts a script in a process of its own and waits for its first line on stdout: a JSON object. */
+/**
+ * Starts a script in a process of its own and waits for its first line on stdout: a JSON object. Its log would stand amid
+ * the tables, so that it is shown only if the process ends before it is ready, or ends badly.
+ */
 export async function startProcess(
   args: readonly string[],
 ): Promise<{ readonly child: ChildProcess; readonly ready: Record<string, unknown> }> {
-  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
+  let log = "";
+  child.stderr.on("data", (chunk: Buffer) => (log = (log + chunk.toString("utf8")).slice(-LOG_LENGTH_MAX)));
+  child.once("close", (code) => {
+    if (code !== 0) process.stderr.write(log);
+  });
   const ready = await new Promise<Record<string, unknown>>((done, fail) => {
     let text = "";
     child.stdout.on("data", (chunk: Buffer) => {

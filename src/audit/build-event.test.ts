@@ -78,6 +78,12 @@ describe("events", () => {
     });
   });
 
+  test("an error without a message has no message in its event either", () => {
+    const event = buildEvent(subjectOf({ error: { code: "UnsupportedOperationException", message: "" } }));
+    expect(event.errorCode).toBe("UnsupportedOperationException");
+    expect(event).not.toHaveProperty("errorMessage");
+  });
+
   test.each([
     ["kms.amazonaws.com", "AccessDeniedException", "AccessDenied"],
     ["iam.amazonaws.com", "AccessDenied", "AccessDenied"],

@@ -46,7 +46,7 @@ export function buildEvent(subject: EventSubject): AuditEvent {
       ? {}
       : {
           errorCode: recordedErrorCode(subject.eventSource, error.code),
-          errorMessage: recordedErrorMessage(error.message),
+          ...(error.message === "" ? {} : { errorMessage: recordedErrorMessage(error.message) }),
         }),
     requestParameters: details.requestParameters ?? null,
     responseElements: error === undefined ? (details.responseElements ?? null) : null,

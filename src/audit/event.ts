@@ -20,6 +20,8 @@ export interface AuditEvent {
   readonly eventType: "AwsApiCall" | "AwsServiceEvent";
   readonly managementEvent: boolean;
   readonly recipientAccountId: string;
+  /** Of `AwsServiceEvent`s alone: what the service did by itself. */
+  readonly serviceEventDetails?: Readonly<Record<string, unknown>>;
   readonly eventCategory: "Management" | "Data";
   readonly tlsDetails?: Readonly<Record<string, string>>;
 }

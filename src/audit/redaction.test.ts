@@ -56,6 +56,7 @@ describe("redaction", () => {
           const bytes = stored(members, {
             responseElements: members,
             additionalEventData: members,
+            serviceEventDetails: members,
             userIdentity: members,
           });
           expect(bytes).not.toContain(text);

@@ -136,6 +136,7 @@ const resourceText = ({ ARN, accountId, type }: NonNullable<AuditEvent["resource
 /** Every member of an event by name, in CloudTrail's order: a member that is not listed here is not stored. */
 function textWith(event: AuditEvent, body: BodyText, resourceCountMax: number): string {
   const { errorCode, errorMessage, requestParameters, responseElements, additionalEventData, tlsDetails } = event;
+  const { serviceEventDetails } = event;
   const resources = event.resources?.slice(0, resourceCountMax).map(resourceText);
   return (
     `{"eventVersion":${short(event.eventVersion)},"userIdentity":${membersText(event.userIdentity, FRAME, 0, false)}` +
@@ -150,7 +151,9 @@ function textWith(event: AuditEvent, body: BodyText, resourceCountMax: number): 
     `,"requestID":${short(event.requestID)},"eventID":${short(event.eventID)},"readOnly":${event.readOnly}` +
     (resources === undefined ? "" : `,"resources":[${resources.join(",")}]`) +
     `,"eventType":${short(event.eventType)},"managementEvent":${event.managementEvent}` +
-    `,"recipientAccountId":${short(event.recipientAccountId)},"eventCategory":${short(event.eventCategory)}` +
+    `,"recipientAccountId":${short(event.recipientAccountId)}` +
+    (serviceEventDetails === undefined ? "" : `,"serviceEventDetails":${body(serviceEventDetails)}`) +
+    `,"eventCategory":${short(event.eventCategory)}` +
     (tlsDetails === undefined ? "" : `,"tlsDetails":${membersText(tlsDetails, FRAME, 0, false)}`) +
     "}"
   );

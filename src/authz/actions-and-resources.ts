@@ -1,8 +1,9 @@
 import { PolicyError, quoted } from "./policy-error.ts";
-import { compileTemplate, parseTemplate, type RequestContext, type TextMatcher } from "./template.ts";
+import { compileTemplate, parseTemplate, type TextMatcher } from "./template.ts";
+import type { Evaluation } from "./types.ts";
 
 /** Do the listed patterns, or with `negated` none of them, cover the text? */
-export type ListMatcher = (text: string, context: RequestContext) => boolean;
+export type ListMatcher = (text: string, evaluation: Evaluation) => boolean;
 
 /** `*`, or a service's prefix, a colon and the name of an action, with wildcards. */
 const ACTION = /^(\*|[A-Za-z0-9-]+):[A-Za-z0-9*?_-]+$/;
@@ -56,14 +57,14 @@ function withoutVariables(pattern: string): string {
 function compileList(matchers: readonly TextMatcher[], negated: boolean): ListMatcher {
   const [first] = matchers;
   if (negated) {
-    return (text, context) => {
-      for (const matcher of matchers) if (matcher(text, context) !== false) return false;
+    return (text, evaluation) => {
+      for (const matcher of matchers) if (matcher(text, evaluation) !== false) return false;
       return true;
     };
   }
-  if (matchers.length === 1 && first !== undefined) return (text, context) => first(text, context) === true;
-  return (text, context) => {
-    for (const matcher of matchers) if (matcher(text, context) === true) return true;
+  if (matchers.length === 1 && first !== undefined) return (text, evaluation) => first(text, evaluation) === true;
+  return (text, evaluation) => {
+    for (const matcher of matchers) if (matcher(text, evaluation) === true) return true;
     return false;
   };
 }

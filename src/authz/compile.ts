@@ -1,8 +1,9 @@
 import { compileActions, compileResources } from "./actions-and-resources.ts";
 import { compileCondition, type ConditionTest } from "./conditions.ts";
 import { parsePolicy, type ParsedStatement, type PolicyOptions } from "./parse.ts";
+import { settled } from "./evaluation.ts";
 import { matchNotPrincipal, matchPrincipal } from "./principals.ts";
-import type { AuthorizationRequest, CompiledPolicy, CompiledStatement, PrincipalMatch } from "./types.ts";
+import type { AuthorizationRequest, CompiledPolicy, CompiledStatement, Evaluation, PrincipalMatch } from "./types.ts";
 
 /**
  * Checks a policy document and compiles it to closures: everything that can be wrong with a document is found here, so
@@ -22,22 +23,23 @@ function compileStatement(statement: ParsedStatement, variables: boolean): Compi
   const coversAction = compileActions(statement.actions, `${path}.Action`);
   const coversResource = resources === null ? null : compileResources(resources, variables, `${path}.Resource`);
   const conditions = statement.conditions.map((condition) =>
-    compileCondition(condition, variables, `${path}.Condition.${condition.operator}`),
+    compileCondition(condition, { effect, variables }, `${path}.Condition.${condition.operator}`),
   );
   return {
     sid,
     index,
     effect,
     matchesPrincipal: compilePrincipals(statement.principals),
-    matches: (request) =>
-      coversAction(request.action.toLowerCase(), request.context) &&
-      (coversResource === null || coversResource(request.resource, request.context)) &&
-      allHold(conditions, request),
+    matches: (evaluation) =>
+      settled(coversAction(evaluation.action, evaluation), evaluation, effect) &&
+      (coversResource === null ||
+        settled(coversResource(evaluation.request.resource, evaluation), evaluation, effect)) &&
+      allHold(conditions, evaluation, effect),
   };
 }
 
-function allHold(conditions: readonly ConditionTest[], request: AuthorizationRequest): boolean {
-  for (const holds of conditions) if (!holds(request.context)) return false;
+function allHold(conditions: readonly ConditionTest[], evaluation: Evaluation, effect: "Allow" | "Deny"): boolean {
+  for (const holds of conditions) if (!settled(holds(evaluation), evaluation, effect)) return false;
   return true;
 }
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { evaluationOf } from "./evaluation.ts";
 import { policyOf, requestOf } from "./testing/requests.ts";
 
 type Value = string | readonly string[] | undefined;
@@ -14,7 +15,7 @@ function holds(
   const policy = policyOf("identity", [{ Condition: { [operator]: { "K:X": expected } } }], version);
   const context = new Map<string, string | readonly string[]>(Object.entries(more));
   if (actual !== undefined) context.set("k:x", actual);
-  return policy.statements[0]?.matches(requestOf({ context })) ?? false;
+  return policy.statements[0]?.matches(evaluationOf(requestOf({ context }))) ?? false;
 }
 
 const ROLE = "arn:aws:iam::111122223333:role/team/app";
@@ -216,7 +217,7 @@ describe("variables", () => {
       ["k:x", "a"],
       ["k:many", ["a", "b"]],
     ]);
-    expect(policy.statements[0]?.matches(requestOf({ context }))).toBe(false);
+    expect(policy.statements[0]?.matches(evaluationOf(requestOf({ context })))).toBe(false);
   });
 });
 
@@ -224,10 +225,10 @@ test("conditions of a statement must all hold, operators and keys alike", () => 
   const Condition = { StringEquals: { "k:a": "1", "k:b": "2" }, Bool: { "k:c": "true" } };
   const [statement] = policyOf("identity", [{ Condition }]).statements;
   const all = { "k:a": "1", "k:b": "2", "k:c": "true" };
-  expect(statement?.matches(requestOf({ context: new Map(Object.entries(all)) }))).toBe(true);
+  expect(statement?.matches(evaluationOf(requestOf({ context: new Map(Object.entries(all)) })))).toBe(true);
   for (const missing of Object.keys(all)) {
     const context = new Map(Object.entries(all).filter(([key]) => key !== missing));
-    expect(statement?.matches(requestOf({ context }))).toBe(false);
+    expect(statement?.matches(evaluationOf(requestOf({ context })))).toBe(false);
   }
 });
 
@@ -235,6 +236,7 @@ test("the key part of an encryption context condition is not case-sensitive, its
   const Condition = { StringEquals: { "kms:EncryptionContext:Tenant": "Acme" } };
   const [statement] = policyOf("key", [{ Principal: "*", Condition }]).statements;
   const about = (value: string): boolean =>
-    statement?.matches(requestOf({ context: new Map([["kms:encryptioncontext:tenant", value]]) })) ?? false;
+    statement?.matches(evaluationOf(requestOf({ context: new Map([["kms:encryptioncontext:tenant", value]]) }))) ??
+    false;
   expect([about("Acme"), about("acme")]).toEqual([true, false]);
 });

@@ -1,16 +1,25 @@
-import { OPERATORS, type Operator } from "./operators.ts";
+import { OPERATORS, type Operator, type ValueList } from "./operators.ts";
 import type { ParsedCondition } from "./parse.ts";
 import { PolicyError, quoted } from "./policy-error.ts";
-import type { RequestContext, TextMatcher } from "./template.ts";
+import type { Alternatives, ContextValue, Evaluation } from "./types.ts";
 
 /** One operator on one key with its values, ready to ask. */
-export type ConditionTest = (context: RequestContext) => boolean;
+export type ConditionTest = (evaluation: Evaluation) => boolean;
 
-/** What the request says about a condition key; an empty list says nothing. */
-function valueOf(context: RequestContext, key: string): string | readonly string[] | undefined {
-  const value = context.get(key);
-  return value !== undefined && value.length === 0 && typeof value !== "string" ? undefined : value;
+export interface ConditionOptions {
+  /** Of the statement that the condition stands in. */
+  readonly effect: "Allow" | "Deny";
+  /** Whether `${…}` has a meaning in this document. */
+  readonly variables: boolean;
 }
+
+/** An empty list says nothing about its key. */
+function presentOf<T extends ContextValue>(value: T | undefined): T | undefined {
+  return typeof value === "object" && "length" in value && value.length === 0 ? undefined : value;
+}
+
+const isAlternatives = (value: ContextValue | undefined): value is Alternatives =>
+  typeof value === "object" && "alternatives" in value;
 
 /**
  * One line of a Condition block. The rules (IAM User Guide, condition operators and multivalued keys):
@@ -18,73 +27,67 @@ function valueOf(context: RequestContext, key: string): string | readonly string
  * for no values, ForAnyValue does not. Values of one key are alternatives, so a negated operator holds if none matches.
  * A variable without a value: that value never matches, and a negated operator does not hold either.
  * Without a qualifier, a key with several values is asked like ForAnyValue, and a negated operator is its complement.
+ * Ours: of names that are one key but for case, each is asked by itself; an Allow needs all of them, a Deny one.
  */
-export function compileCondition(condition: ParsedCondition, variables: boolean, path: string): ConditionTest {
+export function compileCondition(condition: ParsedCondition, options: ConditionOptions, path: string): ConditionTest {
   if (condition.operator === "Null") return compileNull(condition, path);
   const operator = OPERATORS.get(condition.operator);
   if (operator === undefined) {
     throw new PolicyError("InvalidCondition", path, `${quoted(condition.operator)} is not a condition operator`);
   }
-  const { key, qualifier, ifExists } = condition;
-  const matchers = condition.values.map((value, at) => operator.compile(value, variables, `${path}[${at}]`));
-  const holds = testOf(operator, matchers);
-  switch (qualifier) {
-    case "ForAllValues":
-      return (context) => {
-        const actual = valueOf(context, key);
-        if (actual === undefined) return true;
-        return typeof actual === "string" ? holds(actual, context) : every(actual, holds, context);
-      };
-    case "ForAnyValue":
-      return (context) => {
-        const actual = valueOf(context, key);
-        if (actual === undefined) return ifExists;
-        return typeof actual === "string" ? holds(actual, context) : some(actual, holds, context);
-      };
-    default:
-      return (context) => {
-        const actual = valueOf(context, key);
-        // A negated operator without its key holds, but for a variable that cannot be resolved, which any text shows.
-        if (actual === undefined) return ifExists || (operator.negated && noneMatches(matchers, "", context, true));
-        if (typeof actual === "string") return holds(actual, context);
-        return operator.negated ? every(actual, holds, context) : some(actual, holds, context);
-      };
-  }
-}
-
-type Holds = (actual: string, context: RequestContext) => boolean;
-
-function testOf(operator: Operator, matchers: readonly TextMatcher[]): Holds {
-  const [first] = matchers;
-  if (operator.negated) return (actual, context) => noneMatches(matchers, actual, context, false);
-  if (matchers.length === 1 && first !== undefined) return (actual, context) => first(actual, context) === true;
-  return (actual, context) => {
-    for (const matcher of matchers) if (matcher(actual, context) === true) return true;
-    return false;
+  const { key } = condition;
+  const asked = compileQuestion(condition, operator, operator.compile(condition.values, options.variables, path));
+  return (evaluation) => {
+    const value = evaluation.context.get(key);
+    if (!isAlternatives(value)) return asked(presentOf(value), evaluation);
+    const holds = (one: Value): boolean => asked(presentOf(one), evaluation);
+    return options.effect === "Allow" ? value.alternatives.every(holds) : value.alternatives.some(holds);
   };
 }
 
-/** False also when a matcher cannot say. `resolvableOnly`: that is the only reason to be false. */
-function noneMatches(
-  matchers: readonly TextMatcher[],
-  actual: string,
-  context: RequestContext,
-  resolvableOnly: boolean,
-): boolean {
-  for (const matcher of matchers) {
-    const matched = matcher(actual, context);
-    if (matched === undefined || (matched && !resolvableOnly)) return false;
+type Value = string | readonly string[];
+type Question = (actual: Value | undefined, evaluation: Evaluation) => boolean;
+
+function compileQuestion(condition: ParsedCondition, operator: Operator, list: ValueList): Question {
+  const { qualifier, ifExists } = condition;
+  const { negated } = operator;
+  // False also for a negated operator when a value cannot be told.
+  const holds: Holds = negated
+    ? (actual, evaluation) => list.matches(actual, evaluation) === false
+    : (actual, evaluation) => list.matches(actual, evaluation) === true;
+  switch (qualifier) {
+    case "ForAllValues":
+      return (actual, evaluation) => {
+        if (actual === undefined) return true;
+        return typeof actual === "string" ? holds(actual, evaluation) : every(actual, holds, evaluation);
+      };
+    case "ForAnyValue":
+      return (actual, evaluation) => {
+        if (actual === undefined) return ifExists;
+        return typeof actual === "string" ? holds(actual, evaluation) : some(actual, holds, evaluation);
+      };
+    default:
+      return (actual, evaluation) => {
+        // A negated operator without its key holds, but for a variable that cannot be resolved.
+        if (actual === undefined) return ifExists || (negated && list.resolvable(evaluation));
+        if (typeof actual === "string") return holds(actual, evaluation);
+        return negated ? every(actual, holds, evaluation) : some(actual, holds, evaluation);
+      };
   }
+}
+
+type Holds = (actual: string, evaluation: Evaluation) => boolean;
+
+function every(actual: readonly string[], holds: Holds, evaluation: Evaluation): boolean {
+  for (const value of actual) if (evaluation.stepsLeft < 0 || !holds(value, evaluation)) return false;
   return true;
 }
 
-function every(actual: readonly string[], holds: Holds, context: RequestContext): boolean {
-  for (const value of actual) if (!holds(value, context)) return false;
-  return true;
-}
-
-function some(actual: readonly string[], holds: Holds, context: RequestContext): boolean {
-  for (const value of actual) if (holds(value, context)) return true;
+function some(actual: readonly string[], holds: Holds, evaluation: Evaluation): boolean {
+  for (const value of actual) {
+    if (evaluation.stepsLeft < 0) return false;
+    if (holds(value, evaluation)) return true;
+  }
   return false;
 }
 
@@ -100,5 +103,5 @@ function compileNull(condition: ParsedCondition, path: string): ConditionTest {
   }
   const whenMissing = folded.includes("true");
   const whenPresent = folded.includes("false");
-  return (context) => (valueOf(context, key) === undefined ? whenMissing : whenPresent);
+  return ({ context }) => (presentOf(context.get(key)) === undefined ? whenMissing : whenPresent);
 }

@@ -1,6 +1,6 @@
 import { parseArn } from "../base/arn.ts";
-import type { RequestContext } from "./template.ts";
-import type { ContextValues } from "./types.ts";
+import type { ContextValue, ContextValues, RequestContext } from "./types.ts";
+import { foldName } from "./values.ts";
 
 /** What the global condition keys are taken from. A gateway `Call` is one. */
 export interface CallFacts {
@@ -48,9 +48,9 @@ const IPV4_MAPPED = "::ffff:";
  * All condition keys of a request under lower-cased names (IAM User Guide, "AWS global condition context keys"). A key that
  * does not apply is absent, never empty: operators treat the two differently.
  */
-export function requestContext(call: CallFacts, options: ContextOptions): Map<string, string | readonly string[]> {
-  const context = new Map<string, string | readonly string[]>();
-  for (const [name, value] of Object.entries(options.own ?? {})) addOwn(context, name.toLowerCase(), value);
+export function requestContext(call: CallFacts, options: ContextOptions): Map<string, ContextValue> {
+  const context = new Map<string, ContextValue>();
+  addOwn(context, options.own ?? {});
   addCall(context, call);
   addPrincipal(context, call.principal, options.principalTags);
   addSource(context, call);
@@ -67,11 +67,11 @@ export interface LazyContextOptions extends Omit<ContextOptions, "own"> {
 
 /** The same keys as `requestContext`, made when a policy asks for one: most statements have no conditions. */
 export function lazyContext(call: CallFacts, options: LazyContextOptions): RequestContext {
-  let own: Map<string, string | readonly string[]> | null = null;
-  let all: Map<string, string | readonly string[]> | null = null;
-  const ownKeys = (): Map<string, string | readonly string[]> => {
-    const made = new Map<string, string | readonly string[]>();
-    for (const [name, value] of Object.entries(options.own())) addOwn(made, name.toLowerCase(), value);
+  let own: Map<string, ContextValue> | null = null;
+  let all: Map<string, ContextValue> | null = null;
+  const ownKeys = (): Map<string, ContextValue> => {
+    const made = new Map<string, ContextValue>();
+    addOwn(made, options.own());
     return made;
   };
   return {
@@ -85,23 +85,33 @@ export function lazyContext(call: CallFacts, options: LazyContextOptions): Reque
 }
 
 /**
- * Names that differ only in case are one condition key (an encryption context may hold `Team` and `team`): it then has the
- * values of both, so that neither hides the other.
+ * Names that differ only in case are one condition key (an encryption context may hold `Team` and `team`), whose values
+ * stand side by side, so that neither hides the other.
  */
-function addOwn(
-  context: Map<string, string | readonly string[]>,
-  name: string,
-  value: string | readonly string[],
-): void {
-  const present = context.get(name);
-  context.set(name, present === undefined ? value : [present, value].flat());
+function addOwn(context: Map<string, ContextValue>, own: ContextValues): void {
+  const several = new Map<string, (string | readonly string[])[]>();
+  const written = new Map<string, string | readonly string[]>();
+  for (const [name, value] of Object.entries(own)) {
+    const folded = foldName(name);
+    const present = written.get(folded);
+    if (present === undefined) written.set(folded, value);
+    else {
+      const alternatives = several.get(folded) ?? [present];
+      alternatives.push(value);
+      several.set(folded, alternatives);
+    }
+  }
+  for (const [name, value] of written) {
+    const alternatives = several.get(name);
+    context.set(name, alternatives === undefined ? value : { alternatives });
+  }
 }
 
 /**
  * A request that a service makes for its caller comes from the service: the caller's address is not in it (so that
  * conditions on aws:SourceIp do not hold, as in AWS), and the user agent is the service's name.
  */
-function addCall(context: Map<string, string | readonly string[]>, call: CallFacts): void {
+function addCall(context: Map<string, ContextValue>, call: CallFacts): void {
   context.set("aws:currenttime", iso8601(call.nowMs));
   context.set("aws:epochtime", String(Math.floor(call.nowMs / 1000)));
   context.set("aws:requestedregion", call.region);
@@ -120,7 +130,7 @@ function addCall(context: Map<string, string | readonly string[]>, call: CallFac
 }
 
 /** Present only when a service itself is the caller (IAM User Guide, aws:SourceArn). */
-function addSource(context: Map<string, string | readonly string[]>, { principal, sourceArn }: CallFacts): void {
+function addSource(context: Map<string, ContextValue>, { principal, sourceArn }: CallFacts): void {
   if (principal.type !== "Service" || sourceArn === undefined) return;
   context.set("aws:sourcearn", sourceArn);
   const accountId = parseArn(sourceArn)?.accountId ?? "";
@@ -128,7 +138,7 @@ function addSource(context: Map<string, string | readonly string[]>, { principal
 }
 
 function addPrincipal(
-  context: Map<string, string | readonly string[]>,
+  context: Map<string, ContextValue>,
   principal: CallFacts["principal"],
   tags: Readonly<Record<string, string>>,
 ): void {
@@ -145,9 +155,9 @@ function addPrincipal(
   const arn = principal.type === "AssumedRole" && session !== undefined ? session.issuerArn : principal.arn;
   context.set("aws:principalarn", arn);
   if (principal.type === "User" && principal.userName !== undefined) context.set("aws:username", principal.userName);
-  for (const [key, value] of Object.entries(tags)) context.set(`aws:principaltag/${key.toLowerCase()}`, value);
+  for (const [key, value] of Object.entries(tags)) context.set(`aws:principaltag/${foldName(key)}`, value);
   if (session === undefined) return;
-  for (const [key, value] of Object.entries(session.tags)) context.set(`aws:principaltag/${key.toLowerCase()}`, value);
+  for (const [key, value] of Object.entries(session.tags)) context.set(`aws:principaltag/${foldName(key)}`, value);
   // Both exist for temporary credentials only.
   context.set("aws:tokenissuetime", iso8601(session.issuedAtMs));
   context.set("aws:multifactorauthpresent", String(session.mfa));

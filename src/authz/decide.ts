@@ -8,12 +8,14 @@
  * 5. across accounts both sides must allow;
  * 6. where none of them allows and none denies, a grant may (`decideByGrants`).
  */
+import { evaluationOf } from "./evaluation.ts";
 import type {
   ApplicableGrant,
   AuthorizationRequest,
   CompiledPolicy,
   CompiledStatement,
   Decision,
+  Evaluation,
   PolicyKind,
   PrincipalMatch,
 } from "./types.ts";
@@ -27,10 +29,11 @@ interface ResourceGrant {
 
 /** May the principal do this? Never throws; what no policy speaks of is denied. */
 export function decide(request: AuthorizationRequest): Decision {
+  const evaluation = evaluationOf(request);
   return (
-    explicitDeny(request) ??
-    serviceControlDenial(request) ??
-    allowedBySides(request, resourceGrant(request.resourcePolicy, request))
+    explicitDeny(evaluation) ??
+    serviceControlDenial(evaluation) ??
+    allowedBySides(evaluation, resourceGrant(request.resourcePolicy, evaluation))
   );
 }
 
@@ -50,8 +53,9 @@ export function decideByGrants(
   grants: readonly ApplicableGrant[],
 ): Decision {
   if (!isOpenToGrants(denial)) return denial;
+  const evaluation = evaluationOf(request);
   for (const { grantId, match } of grants) {
-    const limited = match === "exact" ? null : match === "role" ? limitOf(request) : callerSide(request);
+    const limited = match === "exact" ? null : match === "role" ? limitOf(evaluation) : callerSide(evaluation);
     if (limited === null || limited.allowed) {
       return { allowed: true, reason: "allow", kind: "grant", statement: null, grantId };
     }
@@ -65,15 +69,17 @@ export function decideByGrants(
  * policy for which this is false of its author and kms:PutKeyPolicy (the lock-out safety check).
  */
 export function allowsPrincipal(policy: CompiledPolicy, request: AuthorizationRequest): boolean {
-  return denyIn(policy, request) === null && resourceGrant(policy, request) !== null;
+  const evaluation = evaluationOf(request);
+  return denyIn(policy, evaluation) === null && resourceGrant(policy, evaluation) !== null;
 }
 
-function allowedBySides(request: AuthorizationRequest, grant: ResourceGrant | null): Decision {
+function allowedBySides(evaluation: Evaluation, grant: ResourceGrant | null): Decision {
   // Services have no identity policies: what they may do to a resource stands in its policy, wherever they run.
-  if (request.principal.type === "Service")
+  if (evaluation.request.principal.type === "Service")
     return grant === null ? implicit("resource") : allowedBy("resource", grant.statement);
-  if (request.principal.accountId === request.resourceAccountId) return sameAccount(request, grant);
-  return grant === null ? implicit("resource") : callerSide(request);
+  if (evaluation.request.principal.accountId === evaluation.request.resourceAccountId)
+    return sameAccount(evaluation, grant);
+  return grant === null ? implicit("resource") : callerSide(evaluation);
 }
 
 /**
@@ -83,55 +89,57 @@ function allowedBySides(request: AuthorizationRequest, grant: ResourceGrant | nu
  * Where the resource's policy is required (KMS keys, trust policies), the caller's side counts only after such a grant;
  * this holds for root, too.
  */
-function sameAccount(request: AuthorizationRequest, grant: ResourceGrant | null): Decision {
+function sameAccount(evaluation: Evaluation, grant: ResourceGrant | null): Decision {
   switch (grant?.match) {
     case "exact":
     case "everyone":
       return allowedBy("resource", grant.statement);
     case "role":
-      return limitOf(request) ?? allowedBy("resource", grant.statement);
+      return limitOf(evaluation) ?? allowedBy("resource", grant.statement);
     case "account":
-      return callerSide(request);
+      return callerSide(evaluation);
     default:
-      return request.resourcePolicyMode === "required" ? implicit("resource") : callerSide(request);
+      return evaluation.request.resourcePolicyMode === "required" ? implicit("resource") : callerSide(evaluation);
   }
 }
 
 /** Root may do everything that its own account can decide; anybody else needs an identity policy that allows it. */
-function callerSide(request: AuthorizationRequest): Decision {
-  if (request.principal.type === "Root") return limitOf(request) ?? allowedBy("identity", null);
-  const allow = allowAmong(request.identityPolicies, request);
+function callerSide(evaluation: Evaluation): Decision {
+  if (evaluation.request.principal.type === "Root") return limitOf(evaluation) ?? allowedBy("identity", null);
+  const allow = allowAmong(evaluation.request.identityPolicies, evaluation);
   if (allow === null) return implicit("identity");
-  return limitOf(request) ?? allowedBy("identity", allow);
+  return limitOf(evaluation) ?? allowedBy("identity", allow);
 }
 
 /** What the boundary and the session's policies do not let through. A boundary does not limit root. */
-function limitOf(request: AuthorizationRequest): Decision | null {
-  const { boundary, sessionPolicies } = request;
-  if (boundary !== null && request.principal.type !== "Root" && allowIn(boundary, request) === null)
+function limitOf(evaluation: Evaluation): Decision | null {
+  const { boundary, sessionPolicies } = evaluation.request;
+  if (boundary !== null && evaluation.request.principal.type !== "Root" && allowIn(boundary, evaluation) === null)
     return implicit("boundary");
-  if (sessionPolicies !== null && allowAmong(sessionPolicies, request) === null) return implicit("session");
+  if (sessionPolicies !== null && allowAmong(sessionPolicies, evaluation) === null) return implicit("session");
   return null;
 }
 
-function explicitDeny(request: AuthorizationRequest): Decision | null {
-  for (const level of request.serviceControlPolicies) {
-    const statement = denyAmong(level, request);
+function explicitDeny(evaluation: Evaluation): Decision | null {
+  for (const level of evaluation.request.serviceControlPolicies) {
+    const statement = denyAmong(level, evaluation);
     if (statement !== null) return denied("service control", statement);
   }
-  const byResource = request.resourcePolicy === null ? null : denyIn(request.resourcePolicy, request);
+  const byResource =
+    evaluation.request.resourcePolicy === null ? null : denyIn(evaluation.request.resourcePolicy, evaluation);
   if (byResource !== null) return denied("resource", byResource);
-  const byIdentity = denyAmong(request.identityPolicies, request);
+  const byIdentity = denyAmong(evaluation.request.identityPolicies, evaluation);
   if (byIdentity !== null) return denied("identity", byIdentity);
-  const byBoundary = request.boundary === null ? null : denyIn(request.boundary, request);
+  const byBoundary = evaluation.request.boundary === null ? null : denyIn(evaluation.request.boundary, evaluation);
   if (byBoundary !== null) return denied("boundary", byBoundary);
-  const bySession = request.sessionPolicies === null ? null : denyAmong(request.sessionPolicies, request);
+  const bySession =
+    evaluation.request.sessionPolicies === null ? null : denyAmong(evaluation.request.sessionPolicies, evaluation);
   return bySession === null ? null : denied("session", bySession);
 }
 
-function serviceControlDenial(request: AuthorizationRequest): Decision | null {
-  for (const level of request.serviceControlPolicies) {
-    if (allowAmong(level, request) === null) return implicit("service control");
+function serviceControlDenial(evaluation: Evaluation): Decision | null {
+  for (const level of evaluation.request.serviceControlPolicies) {
+    if (allowAmong(level, evaluation) === null) return implicit("service control");
   }
   return null;
 }
@@ -139,37 +147,37 @@ function serviceControlDenial(request: AuthorizationRequest): Decision | null {
 /** From weakest to strongest: what a grant by this kind of match is subject to shrinks along the list. */
 const STRENGTH: Readonly<Record<PrincipalMatch, number>> = { none: 0, account: 1, role: 2, everyone: 3, exact: 4 };
 
-/** The strongest grant that the resource's policy gives the caller for this request. */
-function resourceGrant(policy: CompiledPolicy | null, request: AuthorizationRequest): ResourceGrant | null {
+/** The strongest grant that the resource's policy gives the caller for this evaluation.request. */
+function resourceGrant(policy: CompiledPolicy | null, evaluation: Evaluation): ResourceGrant | null {
   if (policy === null) return null;
   let strongest: CompiledStatement | null = null;
   let match: PrincipalMatch = "none";
   for (const statement of policy.statements) {
     if (statement.effect !== "Allow") continue;
-    const candidate = statement.matchesPrincipal(request);
-    if (STRENGTH[candidate] <= STRENGTH[match] || !statement.matches(request)) continue;
+    const candidate = statement.matchesPrincipal(evaluation.request);
+    if (STRENGTH[candidate] <= STRENGTH[match] || !statement.matches(evaluation)) continue;
     strongest = statement;
     match = candidate;
   }
   return strongest === null || match === "none" ? null : { match, statement: named(policy, strongest) };
 }
 
-const allowIn = (policy: CompiledPolicy, request: AuthorizationRequest): DecidingStatement | null =>
-  firstMatch(policy, "Allow", request);
-const denyIn = (policy: CompiledPolicy, request: AuthorizationRequest): DecidingStatement | null =>
-  firstMatch(policy, "Deny", request);
+const allowIn = (policy: CompiledPolicy, evaluation: Evaluation): DecidingStatement | null =>
+  firstMatch(policy, "Allow", evaluation);
+const denyIn = (policy: CompiledPolicy, evaluation: Evaluation): DecidingStatement | null =>
+  firstMatch(policy, "Deny", evaluation);
 
-function allowAmong(policies: readonly CompiledPolicy[], request: AuthorizationRequest): DecidingStatement | null {
+function allowAmong(policies: readonly CompiledPolicy[], evaluation: Evaluation): DecidingStatement | null {
   for (const policy of policies) {
-    const statement = allowIn(policy, request);
+    const statement = allowIn(policy, evaluation);
     if (statement !== null) return statement;
   }
   return null;
 }
 
-function denyAmong(policies: readonly CompiledPolicy[], request: AuthorizationRequest): DecidingStatement | null {
+function denyAmong(policies: readonly CompiledPolicy[], evaluation: Evaluation): DecidingStatement | null {
   for (const policy of policies) {
-    const statement = denyIn(policy, request);
+    const statement = denyIn(policy, evaluation);
     if (statement !== null) return statement;
   }
   return null;
@@ -178,11 +186,12 @@ function denyAmong(policies: readonly CompiledPolicy[], request: AuthorizationRe
 function firstMatch(
   policy: CompiledPolicy,
   effect: "Allow" | "Deny",
-  request: AuthorizationRequest,
+  evaluation: Evaluation,
 ): DecidingStatement | null {
   for (const statement of policy.statements) {
     if (statement.effect !== effect) continue;
-    if (statement.matchesPrincipal(request) !== "none" && statement.matches(request)) return named(policy, statement);
+    if (statement.matchesPrincipal(evaluation.request) !== "none" && statement.matches(evaluation))
+      return named(policy, statement);
   }
   return null;
 }

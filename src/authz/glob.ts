@@ -3,6 +3,9 @@
  * would let one policy stall the server for everybody.
  */
 
+import { charge } from "./evaluation.ts";
+import type { Work } from "./types.ts";
+
 /** A pattern token: a UTF-16 code unit, or one of the two wildcards. */
 export type GlobToken = number;
 /** Any run of characters, also none. */
@@ -17,15 +20,23 @@ const WORD_BITS = 32;
 /**
  * Does `pattern` match all of `text` between `from` and `to`? The greedy matcher answers nearly always in one pass, but is
  * quadratic on texts like `aaaa…` under `*aaaa…b`; past its budget an automaton decides, whose cost is text length times
- * pattern length over 32, whatever they contain.
+ * pattern length over 32, whatever they contain. What it costs is taken off `work`; when that is used up, the answer is false.
  */
-export function globMatches(pattern: readonly GlobToken[], text: string, from = 0, to: number = text.length): boolean {
-  let budget = GREEDY_STEPS_PER_CHARACTER * (to - from + pattern.length + 1);
+export function globMatches(
+  pattern: readonly GlobToken[],
+  text: string,
+  from = 0,
+  to: number = text.length,
+  work: Work = { stepsLeft: Infinity },
+): boolean {
+  const budget = Math.min(GREEDY_STEPS_PER_CHARACTER * (to - from + pattern.length + 1), work.stepsLeft);
+  let steps = 0;
   let patternAt = 0;
   let textAt = from;
   let resumePatternAt = -1;
   let resumeTextAt = from;
   while (textAt < to) {
+    if (++steps > budget) return charge(work, steps) && automatonMatches(pattern, text, from, to, work);
     const token = pattern[patternAt];
     if (token === ANY_ONE || token === text.charCodeAt(textAt)) {
       patternAt++;
@@ -37,10 +48,11 @@ export function globMatches(pattern: readonly GlobToken[], text: string, from = 
       patternAt = resumePatternAt;
       textAt = ++resumeTextAt;
     } else {
+      work.stepsLeft -= steps;
       return false;
     }
-    if (--budget < 0) return automatonMatches(pattern, text, from, to);
   }
+  work.stepsLeft -= steps;
   while (pattern[patternAt] === ANY_RUN) patternAt++;
   return patternAt === pattern.length;
 }
@@ -49,12 +61,21 @@ export function globMatches(pattern: readonly GlobToken[], text: string, from = 
  * The same question by a bit-parallel automaton: bit i of the state is set while the first i single-character tokens have
  * been matched; a bit before which an ANY_RUN stands stays set. Exported so that tests can hold both matchers together.
  */
-export function automatonMatches(pattern: readonly GlobToken[], text: string, from: number, to: number): boolean {
-  const { masks, anyMask, loops, tokenCount } = automatonOf(pattern);
+export function automatonMatches(
+  pattern: readonly GlobToken[],
+  text: string,
+  from: number,
+  to: number,
+  work: Work = { stepsLeft: Infinity },
+): boolean {
+  const automaton = automatonOf(pattern, work);
+  if (automaton === null) return false;
+  const { masks, anyMask, loops, tokenCount } = automaton;
   const words = loops.length;
   const state = new Int32Array(words);
   state[0] = 1;
   for (let at = from; at < to; at++) {
+    if (!charge(work, words + 1)) return false;
     const mask = masks.get(text.charCodeAt(at)) ?? anyMask;
     let carry = 0;
     let alive = 0;
@@ -81,8 +102,10 @@ interface Automaton {
   readonly tokenCount: number;
 }
 
-function automatonOf(pattern: readonly GlobToken[]): Automaton {
+/** Null: the work is used up. A pattern of many different characters has a large automaton. */
+function automatonOf(pattern: readonly GlobToken[], work: Work): Automaton | null {
   const words = Math.ceil((pattern.length + 1) / WORD_BITS);
+  if (!charge(work, pattern.length)) return null;
   const anyMask = new Int32Array(words);
   const loops = new Int32Array(words);
   const masks = new Map<number, Int32Array>();
@@ -94,9 +117,14 @@ function automatonOf(pattern: readonly GlobToken[]): Automaton {
     }
     if (token === ANY_ONE) setBit(anyMask, position);
     else {
-      const mask = masks.get(token) ?? new Int32Array(words);
+      let mask = masks.get(token);
+      if (mask === undefined) {
+        // Made here and joined with `anyMask` below.
+        if (!charge(work, 2 * words)) return null;
+        mask = new Int32Array(words);
+        masks.set(token, mask);
+      }
       setBit(mask, position);
-      masks.set(token, mask);
     }
     position++;
   }

@@ -1,43 +1,111 @@
 /** The condition operators: one row each. A negated operator is the complement of the row it names. */
+import { charge } from "./evaluation.ts";
 import { ANY_RUN, globMatches, type GlobToken } from "./glob.ts";
-import { networkContains, parseAddress, parseNetwork } from "./ip.ts";
+import { type IpAddress, type IpNetwork, networkContains, parseAddress, parseNetwork } from "./ip.ts";
 import { PolicyError, quoted } from "./policy-error.ts";
-import { compileFolded, compileTemplate, parseTemplate, resolveTokens, type TextMatcher } from "./template.ts";
+import {
+  compileFolded,
+  compileTemplate,
+  parseTemplate,
+  plainText,
+  resolveTokens,
+  type Template,
+  type TextMatcher,
+} from "./template.ts";
+import type { Evaluation } from "./types.ts";
 import { parseBase64, parseDecimal, parseInstant } from "./values.ts";
 
 export interface Operator {
   /** True for the operators that hold when no value matches (and when the key is missing). */
   readonly negated: boolean;
   /**
-   * Reads one value of the policy. `variables`: whether `${…}` has a meaning in this document.
+   * Reads the values of one key in the policy. `variables`: whether `${…}` has a meaning in this document.
    * @throws PolicyError `InvalidCondition` or `InvalidVariable`
    */
-  readonly compile: (expected: string, variables: boolean, path: string) => TextMatcher;
+  readonly compile: (expected: readonly string[], variables: boolean, path: string) => ValueList;
+}
+
+/** The values of one key in the policy, read once, so that each value of the request is, too. */
+export interface ValueList {
+  /** Does one of them match? `undefined`: none does, and one holds a variable that has no value in this request. */
+  readonly matches: TextMatcher;
+  /** Have all variables a value in this request? */
+  readonly resolvable: (evaluation: Evaluation) => boolean;
 }
 
 type Compile = Operator["compile"];
+type Asked<T> = (actual: T, evaluation: Evaluation) => boolean;
 
-const stringEquals: Compile = (expected, variables, path) =>
-  compileTemplate(parseTemplate(expected, { variables, wildcards: false }, path));
+/** Steps of finding a text in a set, beside its characters. */
+const LOOK_UP_STEPS = 8;
+/** Steps of reading a value of some type, beside its characters: dates and addresses take about a microsecond. */
+const PARSE_STEPS = 200;
+/** Steps of comparing an address with a network. */
+const NETWORK_STEPS = 8;
+const SEGMENT_STEPS = 16;
 
-const stringEqualsIgnoreCase: Compile = (expected, variables, path) =>
-  compileFolded(parseTemplate(expected, { variables, wildcards: false }, path));
+/** Texts, wildcards and variables. What is plain text is looked up, however many values there are. */
+function texts(options: { readonly wildcards: boolean; readonly folds: boolean }): Compile {
+  const { folds, wildcards } = options;
+  return (expected, variables, path) => {
+    const templates = expected.map((text, at) => parseTemplate(text, { variables, wildcards }, `${path}[${at}]`));
+    const exact = new Set<string>();
+    const others: TextMatcher[] = [];
+    for (const template of templates) {
+      const plain = plainText(template);
+      if (plain !== null) exact.add(folds ? plain.toLowerCase() : plain);
+      else others.push(folds ? compileFolded(template) : compileTemplate(template));
+    }
+    return {
+      matches(actual, evaluation) {
+        if (!charge(evaluation, LOOK_UP_STEPS + actual.length)) return false;
+        const text = folds ? actual.toLowerCase() : actual;
+        return exact.has(text) || anyOf(others, text, evaluation);
+      },
+      resolvable: resolvableAll(templates),
+    };
+  };
+}
 
-const stringLike: Compile = (expected, variables, path) =>
-  compileTemplate(parseTemplate(expected, { variables, wildcards: true }, path));
+function anyOf(matchers: readonly TextMatcher[], text: string, evaluation: Evaluation): boolean | undefined {
+  let answer: false | undefined = false;
+  for (const matcher of matchers) {
+    const matched = matcher(text, evaluation);
+    if (matched === true) return true;
+    if (matched === undefined) answer = undefined;
+    if (evaluation.stepsLeft < 0) return false;
+  }
+  return answer;
+}
+
+function resolvableAll(templates: readonly Template[]): ValueList["resolvable"] {
+  const open = templates.filter(({ fixed }) => fixed === null);
+  return (evaluation) => open.every((template) => resolveTokens(template, evaluation, 0) !== undefined);
+}
 
 /** Operators on other types take no variables: a `${…}` there is simply not a value of the type. */
-function typed<T>(
+function typed<T, E = T>(
   name: string,
-  parse: (text: string) => T | null,
-  holds: (actual: T, expected: T) => boolean,
+  readExpected: (text: string) => E | null,
+  readActual: (text: string) => T | null,
+  join: (expected: readonly E[]) => Asked<T>,
 ): Compile {
-  return (text, _variables, path) => {
-    const expected = parse(text);
-    if (expected === null) throw new PolicyError("InvalidCondition", path, `${quoted(text)} is not ${name}`);
-    return (actual) => {
-      const value = parse(actual);
-      return value !== null && holds(value, expected);
+  return (expected, _variables, path) => {
+    const asked = join(
+      expected.map((text, at) => {
+        const value = readExpected(text);
+        if (value === null)
+          throw new PolicyError("InvalidCondition", `${path}[${at}]`, `${quoted(text)} is not ${name}`);
+        return value;
+      }),
+    );
+    return {
+      matches(text, evaluation) {
+        if (!charge(evaluation, PARSE_STEPS + text.length)) return false;
+        const actual = readActual(text);
+        return actual !== null && asked(actual, evaluation);
+      },
+      resolvable: () => true,
     };
   };
 }
@@ -47,51 +115,89 @@ const parseBool = (text: string): boolean | null => {
   return folded === "true" ? true : folded === "false" ? false : null;
 };
 
-const bool = typed("a boolean", parseBool, (actual, expected) => actual === expected);
-const binary = typed("base64", parseBase64, (actual, expected) => actual === expected);
-const number = (holds: (actual: number, expected: number) => boolean): Compile =>
-  typed("a number", parseDecimal, holds);
-const date = (holds: (actual: number, expected: number) => boolean): Compile => typed("a date", parseInstant, holds);
+function equal<T>(expected: readonly T[]): Asked<T> {
+  const values = new Set(expected);
+  return (actual) => values.has(actual);
+}
 
-const equal = (actual: number, expected: number): boolean => actual === expected;
-const less = (actual: number, expected: number): boolean => actual < expected;
-const lessOrEqual = (actual: number, expected: number): boolean => actual <= expected;
-const greater = (actual: number, expected: number): boolean => actual > expected;
-const greaterOrEqual = (actual: number, expected: number): boolean => actual >= expected;
+// Less than one of several numbers is less than the greatest of them.
+const greatest = (values: readonly number[]): number => values.reduce((a, b) => Math.max(a, b), -Infinity);
+const least = (values: readonly number[]): number => values.reduce((a, b) => Math.min(a, b), Infinity);
 
-const ipAddress: Compile = (text, _variables, path) => {
-  const network = parseNetwork(text);
-  if (network === null) {
-    throw new PolicyError("InvalidCondition", path, `${quoted(text)} is not an IP address or a CIDR block`);
-  }
-  return (actual) => {
-    const address = parseAddress(actual);
-    return address !== null && networkContains(network, address);
-  };
+type JoinNumbers = (expected: readonly number[]) => Asked<number>;
+
+const less: JoinNumbers = (expected) => {
+  const bound = greatest(expected);
+  return (actual) => actual < bound;
 };
+const lessOrEqual: JoinNumbers = (expected) => {
+  const bound = greatest(expected);
+  return (actual) => actual <= bound;
+};
+const greater: JoinNumbers = (expected) => {
+  const bound = least(expected);
+  return (actual) => actual > bound;
+};
+const greaterOrEqual: JoinNumbers = (expected) => {
+  const bound = least(expected);
+  return (actual) => actual >= bound;
+};
+
+const stringEquals = texts({ wildcards: false, folds: false });
+const stringEqualsIgnoreCase = texts({ wildcards: false, folds: true });
+const stringLike = texts({ wildcards: true, folds: false });
+const bool = typed<boolean>("a boolean", parseBool, parseBool, equal);
+const binary = typed<string>("base64", parseBase64, parseBase64, equal);
+const number = (join: JoinNumbers): Compile => typed<number>("a number", parseDecimal, parseDecimal, join);
+const date = (join: JoinNumbers): Compile => typed<number>("a date", parseInstant, parseInstant, join);
+
+const ipAddress = typed<IpAddress, IpNetwork>(
+  "an IP address or a CIDR block",
+  parseNetwork,
+  parseAddress,
+  (networks) => (address, evaluation) => {
+    for (const network of networks) {
+      if (!charge(evaluation, NETWORK_STEPS)) return false;
+      if (networkContains(network, address)) return true;
+    }
+    return false;
+  },
+);
 
 const COLON = ":".charCodeAt(0);
 const ARN_SEGMENT_COUNT = 6;
-const ANY_ARN: readonly (readonly GlobToken[])[] = Array.from({ length: ARN_SEGMENT_COUNT }, () => [ANY_RUN]);
+type Segments = readonly (readonly GlobToken[])[];
+const ANY_ARN: Segments = Array.from({ length: ARN_SEGMENT_COUNT }, () => [ANY_RUN]);
 
 /** ARNs are compared segment by segment: a wildcard in one of the first five does not reach beyond its colon. */
 const arnLike: Compile = (expected, variables, path) => {
-  const template = parseTemplate(expected, { variables, wildcards: true }, path);
-  if (template.fixed !== null) {
-    const segments = arnSegments(template.fixed);
-    if (segments === null) throw new PolicyError("InvalidCondition", path, `${quoted(expected)} is not an ARN`);
-    return (actual) => arnMatches(segments, actual);
-  }
-  return (actual, context) => {
-    const tokens = resolveTokens(template, context, actual.length);
-    if (tokens === undefined || tokens === null) return tokens === null ? false : undefined;
-    const segments = arnSegments(tokens);
-    return segments !== null && arnMatches(segments, actual);
+  const templates = expected.map((text, at) => parseTemplate(text, { variables, wildcards: true }, `${path}[${at}]`));
+  const matchers = templates.map((template, at) => arnMatcher(template, expected[at] ?? "", `${path}[${at}]`));
+  return {
+    matches(actual, evaluation) {
+      if (!charge(evaluation, LOOK_UP_STEPS + actual.length)) return false;
+      return anyOf(matchers, actual, evaluation);
+    },
+    resolvable: resolvableAll(templates),
   };
 };
 
+function arnMatcher(template: Template, written: string, path: string): TextMatcher {
+  if (template.fixed !== null) {
+    const segments = arnSegments(template.fixed);
+    if (segments === null) throw new PolicyError("InvalidCondition", path, `${quoted(written)} is not an ARN`);
+    return (actual, evaluation) => arnMatches(segments, actual, evaluation);
+  }
+  return (actual, evaluation) => {
+    const tokens = resolveTokens(template, evaluation, actual.length);
+    if (tokens === undefined || tokens === null) return tokens === null ? false : undefined;
+    const segments = arnSegments(tokens);
+    return segments !== null && arnMatches(segments, actual, evaluation);
+  };
+}
+
 /** Null when the pattern has fewer than six segments; a lone `*` stands for any ARN. */
-function arnSegments(tokens: readonly GlobToken[]): readonly (readonly GlobToken[])[] | null {
+function arnSegments(tokens: readonly GlobToken[]): Segments | null {
   if (tokens.length === 1 && tokens[0] === ANY_RUN) return ANY_ARN;
   const segments: GlobToken[][] = [[]];
   for (const token of tokens) {
@@ -101,11 +207,14 @@ function arnSegments(tokens: readonly GlobToken[]): readonly (readonly GlobToken
   return segments.length === ARN_SEGMENT_COUNT ? segments : null;
 }
 
-function arnMatches(segments: readonly (readonly GlobToken[])[], arn: string): boolean {
+function arnMatches(segments: Segments, arn: string, evaluation: Evaluation): boolean {
   let from = 0;
-  for (const [at, segment] of segments.entries()) {
+  for (let at = 0; at < ARN_SEGMENT_COUNT; at++) {
+    const segment = segments[at] ?? [];
     const to = at === ARN_SEGMENT_COUNT - 1 ? arn.length : arn.indexOf(":", from);
-    if (to < 0 || !globMatches(segment, arn, from, to)) return false;
+    // Looking for the colon costs characters, too, though many at a time.
+    if (!charge(evaluation, SEGMENT_STEPS + (((to < 0 ? arn.length : to) - from) >> 3))) return false;
+    if (to < 0 || !globMatches(segment, arn, from, to, evaluation)) return false;
     from = to + 1;
   }
   return true;

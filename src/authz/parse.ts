@@ -6,6 +6,7 @@ import { isList, objectOf, parseStrictJson, textOf, textsOf, type Json, type Jso
 import type { PolicyDocumentKind } from "./policy-document-kind.ts";
 import { PolicyError, quoted } from "./policy-error.ts";
 import { parsePrincipals, type PrincipalSet } from "./principals.ts";
+import { foldName } from "./values.ts";
 
 export interface PolicyOptions {
   /** How decisions call the policy: an ARN or `inline:NAME`. */
@@ -186,7 +187,7 @@ function conditionsOf(json: Json | undefined, kind: PolicyDocumentKind, path: st
       const keyPath = `${path}.${name}[${quoted(key)}]`;
       if (!CONDITION_KEY.test(key))
         throw new PolicyError("InvalidCondition", keyPath, "a condition key begins with a prefix");
-      const folded = key.toLowerCase();
+      const folded = foldName(key);
       if (seen.has(folded)) throw new PolicyError("DuplicateKey", keyPath, "the condition key stands twice");
       seen.add(folded);
       if (

@@ -1,8 +1,13 @@
+import { charge } from "./evaluation.ts";
 import { ANY_ONE, ANY_RUN, globMatches, type GlobToken } from "./glob.ts";
 import { PolicyError, quoted } from "./policy-error.ts";
+import type { Evaluation } from "./types.ts";
+import { foldName } from "./values.ts";
 
-/** The condition keys of a request: lower-cased names. Undefined: the request has no such key. */
-export type RequestContext = Pick<ReadonlyMap<string, string | readonly string[]>, "get">;
+/** Steps of asking the request for one variable. */
+const VARIABLE_STEPS = 16;
+/** Steps of one comparison, beside its characters. */
+const COMPARISON_STEPS = 16;
 
 /** `${key}` or `${key, 'fallback'}`. */
 interface Variable {
@@ -28,7 +33,7 @@ export interface TemplateSyntax {
 }
 
 /** Does the text match? `undefined`: a variable of the template has no value in this request, so nothing can be said. */
-export type TextMatcher = (text: string, context: RequestContext) => boolean | undefined;
+export type TextMatcher = (text: string, evaluation: Evaluation) => boolean | undefined;
 
 /** The name in front of a colon and whatever follows but what would end or nest the variable. */
 const VARIABLE_KEY = /^[A-Za-z0-9._/-]+:[^{}$'*?,]+$/;
@@ -68,7 +73,7 @@ function parseVariable(inner: string, path: string): Variable {
   if (!VARIABLE_KEY.test(key)) {
     throw new PolicyError("InvalidVariable", path, `${quoted(inner)} is not the name of a condition key`);
   }
-  if (comma < 0) return { key: key.toLowerCase(), fallback: null };
+  if (comma < 0) return { key: foldName(key), fallback: null };
   const fallback = inner.slice(comma + 1).trim();
   if (
     fallback.length < 2 ||
@@ -78,7 +83,7 @@ function parseVariable(inner: string, path: string): Variable {
   ) {
     throw new PolicyError("InvalidVariable", path, "a default value stands in single quotes");
   }
-  return { key: key.toLowerCase(), fallback: fallback.slice(1, -1) };
+  return { key: foldName(key), fallback: fallback.slice(1, -1) };
 }
 
 function fixedTokens(parts: readonly Part[]): readonly GlobToken[] | null {
@@ -91,10 +96,19 @@ function fixedTokens(parts: readonly Part[]): readonly GlobToken[] | null {
   return tokens;
 }
 
+/** The text of a template that is nothing but text; null for all others. */
+export function plainText({ parts }: Template): string | null {
+  const [only] = parts;
+  if (parts.length === 0) return "";
+  return parts.length === 1 && typeof only === "string" ? only : null;
+}
+
 /** A variable stands for one value: a key with several has none, as in AWS. */
-function valueOf(variable: Variable, context: RequestContext): string | undefined {
-  const value = context.get(variable.key);
+function valueOf(variable: Variable, evaluation: Evaluation): string | undefined {
+  const value = evaluation.context.get(variable.key);
   if (typeof value === "string") return value;
+  // One name of the request would hide the other: neither counts as missing nor is either to be taken.
+  if (value !== undefined && "alternatives" in value) evaluation.unclear = true;
   return value === undefined && variable.fallback !== null ? variable.fallback : undefined;
 }
 
@@ -105,20 +119,21 @@ function valueOf(variable: Variable, context: RequestContext): string | undefine
  */
 export function resolveTokens(
   template: Template,
-  context: RequestContext,
+  evaluation: Evaluation,
   lengthMax: number,
 ): readonly GlobToken[] | undefined | null {
   const tokens: GlobToken[] = [];
   let textLength = 0;
   for (const part of template.parts) {
+    if (!charge(evaluation, VARIABLE_STEPS)) return null;
     if (typeof part === "number") {
       tokens.push(part);
       continue;
     }
-    const text = typeof part === "string" ? part : valueOf(part, context);
+    const text = typeof part === "string" ? part : valueOf(part, evaluation);
     if (text === undefined) return undefined;
     textLength += text.length;
-    if (textLength <= lengthMax) pushText(tokens, text);
+    if (textLength <= lengthMax && charge(evaluation, text.length)) pushText(tokens, text);
   }
   return textLength > lengthMax ? null : tokens;
 }
@@ -131,32 +146,38 @@ function pushText(tokens: GlobToken[], text: string): void {
 export function compileTemplate(template: Template): TextMatcher {
   const { fixed, parts } = template;
   if (fixed === null) {
-    return (text, context) => {
-      const tokens = resolveTokens(template, context, text.length);
+    return (text, evaluation) => {
+      const tokens = resolveTokens(template, evaluation, text.length);
       if (tokens === undefined || tokens === null) return tokens === null ? false : undefined;
-      return globMatches(tokens, text);
+      return globMatches(tokens, text, 0, text.length, evaluation);
     };
   }
   const [first, second] = parts;
-  if (parts.length === 0) return (text) => text === "";
+  const plain = plainText(template);
+  if (plain !== null) return (text, evaluation) => charge(evaluation, COMPARISON_STEPS) && text === plain;
   if (parts.length === 1 && first === ANY_RUN) return () => true;
-  if (parts.length === 1 && typeof first === "string") return (text) => text === first;
-  if (parts.length === 2 && typeof first === "string" && second === ANY_RUN) return (text) => text.startsWith(first);
-  return (text) => globMatches(fixed, text);
+  if (parts.length === 2 && typeof first === "string" && second === ANY_RUN) {
+    return (text, evaluation) => charge(evaluation, COMPARISON_STEPS + first.length) && text.startsWith(first);
+  }
+  return (text, evaluation) => {
+    if (!charge(evaluation, COMPARISON_STEPS)) return false;
+    return globMatches(fixed, text, 0, text.length, evaluation);
+  };
 }
 
-/** A matcher that does not regard case, for templates without wildcards. */
+/** A matcher that does not regard case, for templates without wildcards. It takes texts in lower case. */
 export function compileFolded(template: Template): TextMatcher {
-  return (text, context) => {
+  return (text, evaluation) => {
     let expected = "";
     let tooLong = false;
     for (const part of template.parts) {
-      const value = typeof part === "object" ? valueOf(part, context) : part;
+      if (!charge(evaluation, VARIABLE_STEPS)) return false;
+      const value = typeof part === "object" ? valueOf(part, evaluation) : part;
       if (value === undefined) return undefined;
-      // Folding can change a text's length, threefold at most (U+0130 and its like).
-      tooLong ||= expected.length > 3 * text.length;
-      if (!tooLong) expected += String(value).toLowerCase();
+      // Bounds what many long values would be joined to.
+      tooLong ||= expected.length > text.length;
+      if (!tooLong && charge(evaluation, String(value).length)) expected += String(value).toLowerCase();
     }
-    return !tooLong && expected === text.toLowerCase();
+    return !tooLong && expected === text;
   };
 }

@@ -1,6 +1,36 @@
 /** Values of condition keys in a request. Names are matched without regard to case; absent means absent. */
 export type ContextValues = Readonly<Record<string, string | readonly string[]>>;
 
+/**
+ * Values of condition keys whose names differ only in case: policies see one key, the request has several. What holds must
+ * hold for each of them in an Allow, and for any in a Deny, so that none can stand in for another.
+ */
+export interface Alternatives {
+  readonly alternatives: readonly (string | readonly string[])[];
+}
+
+export type ContextValue = string | readonly string[] | Alternatives;
+
+/** The condition keys of a request: names in lower case (ASCII). Undefined: the request has no such key. */
+export interface RequestContext {
+  readonly get: (name: string) => ContextValue | undefined;
+}
+
+/** What a computation may still cost: see evaluation.ts. Negative: it is used up. */
+export interface Work {
+  stepsLeft: number;
+}
+
+/** One decision under way. */
+export interface Evaluation extends Work {
+  readonly request: AuthorizationRequest;
+  /** In lower case. */
+  readonly action: string;
+  readonly context: RequestContext;
+  /** Set when a variable names a key with alternatives: neither of its values may be taken. */
+  unclear: boolean;
+}
+
 /** A policy document, parsed, checked and compiled to closures. Opaque outside authz/. */
 export interface CompiledPolicy {
   /** How the policy is called in decisions: an ARN or `inline:NAME`. */
@@ -16,7 +46,7 @@ export interface CompiledStatement {
   /** Does the statement apply to this principal? Always true for identity policies. */
   readonly matchesPrincipal: (request: AuthorizationRequest) => PrincipalMatch;
   /** Do action, resource and conditions apply? */
-  readonly matches: (request: AuthorizationRequest) => boolean;
+  readonly matches: (evaluation: Evaluation) => boolean;
 }
 
 /**
@@ -53,8 +83,8 @@ export interface AuthorizationRequest {
   readonly resourcePolicy: CompiledPolicy | null;
   /** "required": without an allow (or a delegation to the account) in the resource policy nobody has access. */
   readonly resourcePolicyMode: "optional" | "required";
-  /** All condition keys of the request, lower-cased names. */
-  readonly context: Pick<ReadonlyMap<string, string | readonly string[]>, "get">;
+  /** All condition keys of the request. */
+  readonly context: RequestContext;
 }
 
 export type PolicyKind = "identity" | "resource" | "session" | "boundary" | "service control";

@@ -1,5 +1,11 @@
 /** The typed values of conditions. Each reader answers null for what is not such a value. */
 
+/**
+ * The name of a condition key as it is compared: without regard to the case of ASCII letters. Folding more (the Kelvin sign
+ * is a `k` to Unicode) would make one key of names that nobody takes for the same.
+ */
+export const foldName = (name: string): string => name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+
 /** Longer than any double or instant is written. */
 const NUMBER_LENGTH_MAX = 40;
 const DECIMAL = /^[+-]?\d+(\.\d+)?$/;

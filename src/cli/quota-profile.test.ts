@@ -18,10 +18,9 @@ describe("--kms-quotas", () => {
   test("names a profile, or a file of figures", () => {
     expect(readQuotaProfile("none")).toBe("none");
     expect(readQuotaProfile("aws")).toBe("aws");
-    expect(readQuotaProfile(fileOf('{"CreateKey request rate": 0.5, "L-6E3AF000": 0}'))).toEqual({
-      "CreateKey request rate": 0.5,
-      "L-6E3AF000": 0,
-    });
+    const path = fileOf('{"CreateKey request rate": 0.5, "L-6E3AF000": 0}');
+    const figures = { "CreateKey request rate": 0.5, "L-6E3AF000": 0 };
+    expect(readQuotaProfile(path)).toEqual({ path, figures });
   });
 
   test.each([

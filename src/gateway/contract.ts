@@ -134,6 +134,12 @@ export interface OperationContext {
    * runs again.
    */
   readonly read: Reader;
+  /**
+   * Said by a handler before it waits for more than reads (for key threads, say): what was permitted when the wait began may be
+   * forbidden when it ends. Permission and preconditions are then asked for again before anything is committed or answered,
+   * if any state was changed meanwhile, and a refusal takes the place of the outcome, or of the failure.
+   */
+  readonly willWait?: () => void;
 }
 
 export interface Operation<Input, Output, Target = unknown> {

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { auditEvents } from "../audit/audit-log.ts";
 import { ServiceError } from "../base/errors.ts";
 import { table } from "../store/table.ts";
-import type { AnyOperation, Operation } from "./contract.ts";
+import type { AnyOperation, Operation, OperationContext } from "./contract.ts";
 import { ACCOUNT, gatewayRoom, keyArn, refusalOf } from "./testing/room.ts";
 
 interface Counter {
@@ -318,5 +318,82 @@ describe("a call that a service makes for its caller", () => {
     const outer = room.callOf("PutRecord", { service: "kinesis" });
     expect(await refusalOf(room.operations.authorize(outer, "kms", "Increment", { id: "k1" }))).toBe("ClosedException");
     expect(await room.events()).toMatchObject([{ eventName: "Increment", errorCode: "ClosedException" }]);
+  });
+});
+
+describe("an operation that waits", () => {
+  /** Increment or look, with something that happens while its handler waits. `secret` is part of what it would answer. */
+  const waiting = (
+    happens: () => Promise<void>,
+    { secret = new Uint8Array(0), fails = null }: { secret?: Uint8Array; fails?: Error | null } = {},
+  ): Operation<Input, { readonly value: number; readonly secret: Uint8Array }, Counter> => ({
+    ...increment,
+    async handle({ willWait }, { id }, { value }) {
+      willWait?.();
+      await happens();
+      if (fails !== null) throw fails;
+      return { output: { value, secret }, writes: [counters.put([`${id}-made`], { value })] };
+    },
+  });
+  const closed = counters.put(["k1"], { value: 0, closed: true });
+  const deny = [{}, { Effect: "Deny", Action: "kms:Increment" }];
+
+  test("is refused what was taken from the caller meanwhile: nothing is written, and its secrets are overwritten", async () => {
+    const secret = new Uint8Array([1, 2, 3]);
+    const { room, run } = await counting(waiting(() => room.putUser("ann", deny), { secret }));
+    expect(await refusalOf(run())).toBe("AccessDeniedException");
+    expect([...secret]).toEqual([0, 0, 0]);
+    expect(await room.store.get(counters.key(["k1-made"]))).toBeNull();
+    expect(await room.events()).toMatchObject([{ errorCode: "AccessDenied" }]);
+  });
+
+  test("is refused what a precondition forbids by now, even if it writes nothing", async () => {
+    const { room, run } = await counting({
+      ...look,
+      async handle({ willWait }, _input, { value }) {
+        willWait?.();
+        await room.write(closed);
+        return { output: { value } };
+      },
+    });
+    expect(await refusalOf(run())).toBe("ClosedException");
+    expect(await room.events()).toMatchObject([{ errorCode: "ClosedException" }]);
+  });
+
+  test("that fails because of it is refused, and fails as it would when nothing forbids it", async () => {
+    const fails = new Error("the material is gone");
+    const refused = await counting(waiting(() => refused.room.write(closed), { fails }));
+    expect(await refusalOf(refused.run())).toBe("ClosedException");
+    const failed = await counting(waiting(() => failed.room.write(counters.put(["k2"], { value: 1 })), { fails }));
+    expect(await refusalOf(failed.run())).toBe("InternalFailure");
+  });
+
+  test("is answered when what changed does not forbid it", async () => {
+    const secret = new Uint8Array([1, 2, 3]);
+    const { room, run } = await counting(waiting(() => room.write(counters.put(["k2"], { value: 1 })), { secret }));
+    expect(await run()).toEqual({ value: 0, secret });
+    expect([...secret]).toEqual([1, 2, 3]);
+  });
+
+  test("is not asked about again when nothing was written, nor is one that does not wait", async () => {
+    let asked = 0;
+    const counted = (operation: AnyOperation): AnyOperation => ({
+      ...operation,
+      access(context: OperationContext, input: unknown) {
+        asked++;
+        return operation.access(context, input);
+      },
+    });
+    const still = await counting(counted(waiting(async () => undefined)));
+    await still.run();
+    expect(asked).toBe(1);
+    const hasty = await counting(
+      counted({
+        ...look,
+        handle: (...given) => hasty.room.write(closed).then(() => look.handle(...given)),
+      }),
+    );
+    await hasty.run();
+    expect(asked).toBe(2);
   });
 });

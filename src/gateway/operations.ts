@@ -6,10 +6,12 @@ import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import type { RecordReader } from "../store/caching-reader.ts";
 import type { Expectation, MetadataStore, Write } from "../store/metadata-store.ts";
+import type { Reader } from "../store/table.ts";
 import { requireAccess } from "./access.ts";
 import type { RequestQuotas } from "./quotas.ts";
 import { givenPermission, type GivenPermission, isStillGiven, isUntouched } from "./remembered-permission.ts";
 import type {
+  Access,
   AccessCheck,
   AnyOperation,
   AuditDetails,
@@ -109,11 +111,10 @@ async function perform(
     const policies = await deps.policies.policiesOf(call.principal);
     for (let attempt = 0; attempt <= CONFLICT_RETRIES_MAX; attempt++) {
       const tracking = deps.reader.tracking();
-      const context: OperationContext = { call, read: tracking.reader };
       // However often it runs, it is one request.
       const requestQuotas = mode === "handle" && attempt === 0 ? (deps.requestQuotas ?? null) : null;
       const { outcome, repeatable } = await attemptOnce(
-        { context, service, operation, policies, asked, requestQuotas },
+        { deps, call, read: tracking.reader, service, operation, policies, generation, asked, requestQuotas },
         input,
         mode,
       );
@@ -155,10 +156,14 @@ async function perform(
 }
 
 interface Attempt {
-  readonly context: OperationContext;
+  readonly deps: OperationsDeps;
+  readonly call: Call;
+  readonly read: Reader;
   readonly service: Service;
   readonly operation: AnyOperation;
   readonly policies: PrincipalPolicies;
+  /** The store's, from before the policies and all records were read; null: it has none. */
+  readonly generation: number | null;
   /** What was asked for permission, for the event of a refusal. */
   readonly asked: AccessCheck[];
   readonly requestQuotas: RequestQuotas | null;
@@ -166,10 +171,44 @@ interface Attempt {
 
 /** No outcome: permission was all that was asked for, and it is given. */
 async function attemptOnce(
-  { context, service, operation, policies, asked, requestQuotas }: Attempt,
+  attempt: Attempt,
   input: unknown,
   mode: "handle" | "authorize",
 ): Promise<{ readonly outcome: Outcome<unknown> | null; readonly repeatable: boolean }> {
+  const { call, service, operation, requestQuotas } = attempt;
+  let waits = false;
+  const context: OperationContext = { call, read: attempt.read, willWait: () => void (waits = true) };
+  const { checks, target, repeatable } = await permit(attempt, context, attempt.policies, input);
+  // What is refused counts against no quota: who may not use a key learns nothing of its kind either.
+  if (requestQuotas !== null && service.quotas !== undefined) {
+    await requestQuotas.take(call, service.quotas, service.quotas.charges(call, input, checks));
+  }
+  await operation.check?.(context, input, target);
+  if (mode === "authorize") return { outcome: null, repeatable };
+  let outcome: Outcome<unknown> | null = null;
+  try {
+    outcome = await operation.handle(context, input, target);
+  } catch (error) {
+    // What was taken away during the wait may be why it failed (a key's material is dropped when the key is disabled).
+    if (waits) await permitAgain(attempt, input);
+    throw error;
+  }
+  try {
+    if (waits) await permitAgain(attempt, input);
+  } catch (refusal) {
+    wipeOutput(outcome.output);
+    throw refusal;
+  }
+  return { outcome, repeatable };
+}
+
+/** Finds what the request names, and throws unless the caller may. */
+async function permit(
+  { service, operation, asked }: Attempt,
+  context: OperationContext,
+  policies: PrincipalPolicies,
+  input: unknown,
+): Promise<Access<unknown> & { readonly repeatable: boolean }> {
   const { checks, target } = await operation.access(context, input);
   asked.splice(0, asked.length, ...checks);
   let repeatable = true;
@@ -177,12 +216,24 @@ async function attemptOnce(
     const given = requireAccess(context.call, service, check, policies);
     repeatable = (typeof given === "boolean" ? given : await given) && repeatable;
   }
-  // What is refused counts against no quota: who may not use a key learns nothing of its kind either.
-  if (requestQuotas !== null && service.quotas !== undefined) {
-    await requestQuotas.take(context.call, service.quotas, service.quotas.charges(context.call, input, checks));
-  }
+  return { checks, target, repeatable };
+}
+
+/** Throws unless the same request would also be permitted now, if anything but logs was written since it was. */
+async function permitAgain(attempt: Attempt, input: unknown): Promise<void> {
+  const { deps, operation, generation } = attempt;
+  if (generation !== null && generation === deps.store.generation()) return;
+  const call: Call = { ...attempt.call, nowMs: deps.clock.wallMs() };
+  const context: OperationContext = { call, read: deps.reader };
+  const policies = await deps.policies.policiesOf(call.principal);
+  const { target } = await permit(attempt, context, policies, input);
   await operation.check?.(context, input, target);
-  return { outcome: mode === "authorize" ? null : await operation.handle(context, input, target), repeatable };
+}
+
+/** What is not answered may hold secrets. */
+function wipeOutput(output: unknown): void {
+  if (typeof output !== "object" || output === null) return;
+  for (const member of Object.values(output)) if (member instanceof Uint8Array) member.fill(0);
 }
 
 function serviceOf(deps: OperationsDeps, call: Call): Service {

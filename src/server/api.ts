@@ -7,6 +7,7 @@ import { compilePolicy } from "../authz/compile.ts";
 import { requestContext } from "../authz/context.ts";
 import { allowsPrincipal } from "../authz/decide.ts";
 import type { Clock } from "../base/clock.ts";
+import { ServiceError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
 import type { KeyWorkers } from "../crypto/asymmetric/key-workers.ts";
 import { createKeyWorkers } from "../crypto/asymmetric/worker-pool.ts";
@@ -59,7 +60,12 @@ export interface Api {
   answer(request: WireRequest): Promise<WireResponse>;
   /** Starts background work. The keyring is open. */
   open(): void;
-  /** Answers 503 from now on, ends background work, and forgets every key outside the keyring. */
+  /** The server is about to stop: what takes long and cannot be cut short is answered with 503 from now on. */
+  expectStop(): void;
+  /**
+   * Answers 503 from now on, forgets every key outside the keyring before anything is waited for, and ends background work.
+   * What that has still to write needs no key, so that the keyring may be sealed already.
+   */
   shut(): Promise<void>;
 }
 
@@ -116,28 +122,46 @@ export function createApi(deps: ApiDeps): Api {
     random,
     region: deps.region,
     onAuthenticated: (use) => accessKeyUse.note(use),
-    onFailure: ({ requestId, operation, cause }) => log.error("a request failed", cause, { requestId, operation }),
+    onFailure({ requestId, operation, cause }) {
+      // Requests that a seal or a stop cut off are no fault, and may be a thousand at once.
+      if (cause instanceof ServiceError && cause.status === 503) return;
+      log.error("a request failed", cause, { requestId, operation });
+    },
   };
 
   let stops: (() => Promise<void>)[] | null = null;
+  const forgetKeys = (): void => {
+    data.clear();
+    authenticator.forgetKeys();
+  };
   return {
     answer(request) {
       if (stops !== null) return answer(path, request);
       return Promise.resolve(path.protocols.fallbackCodec(request).encodeError(sealedError(), random.uuid()));
     },
     open() {
+      keyWorkers.accept();
       stops = [...services.values()].flatMap((service) => service.start?.() ?? []);
       stops.push(ownedKeys.start());
+    },
+    expectStop() {
+      keyWorkers.refuse("RSA generation");
     },
     async shut() {
       const running = stops ?? [];
       stops = null;
-      for (const stop of running) await stop();
-      await refusals.stop();
-      await accessKeyUse.stop();
-      data.clear();
-      await keyWorkers.clear();
-      authenticator.forgetKeys();
+      forgetKeys();
+      keyWorkers.refuse("everything");
+      const threadsEnded = keyWorkers.clear();
+      try {
+        for (const stop of running) await stop();
+        await refusals.stop();
+        await accessKeyUse.stop();
+      } finally {
+        await threadsEnded;
+        // Requests that were under way may have brought some back.
+        forgetKeys();
+      }
     },
   };
 }
@@ -170,8 +194,10 @@ function addServices(
   const compile = (kind: "identity" | "key") => (document: string, id: string) =>
     compilePolicy(document, { id, kind, lengthMax: POLICY_LENGTH_MAX });
   const keyWorkers = createKeyWorkers();
-  const failed = (service: string) => (error: unknown) =>
-    log.error("background work failed; it is tried again", error, { service });
+  const failed = (service: string) => (error: unknown) => {
+    // Work that was under way when the server was sealed goes on after the next unsealing.
+    if (!keyring.isSealed) log.error("background work failed; it is tried again", error, { service });
+  };
   const all = [
     createKmsService({
       keyWorkers,

@@ -1,4 +1,5 @@
 import type { Clock } from "../base/clock.ts";
+import { OperatorError } from "../base/operator-error.ts";
 import type { QuotaValues } from "../gateway/contract.ts";
 import { createRequestQuotas, type RequestQuotas } from "../gateway/quotas.ts";
 import { kmsQuotas } from "../services/kms/quotas.ts";
@@ -9,7 +10,10 @@ import type { Reader } from "../store/table.ts";
  * How often KMS may be called: "none": as often as the machine can; "aws": as AWS allows; else the operator's figures by quota
  * code or name, and what they don't name as often as the machine can. Quotas of resources hold in any case.
  */
-export type QuotaProfile = "none" | "aws" | Readonly<Record<string, number>>;
+export type QuotaProfile =
+  | "none"
+  | "aws"
+  | { readonly path: string; readonly figures: Readonly<Record<string, number>> };
 
 export interface Quotas {
   readonly catalogue: Catalogue;
@@ -19,6 +23,25 @@ export interface Quotas {
   readonly requests: RequestQuotas | null;
 }
 
+const catalogue = (): Catalogue => new Map([["kms", kmsQuotas]]);
+
+/**
+ * Throws OperatorError for figures of quotas that there are not, with the file that they stand in. Asked before a data
+ * directory is made: a typing error must leave nothing behind.
+ */
+export function requireKnownQuotas(profile: QuotaProfile): void {
+  figuresOf(profile, catalogue());
+}
+
+function figuresOf(profile: QuotaProfile, services: Catalogue): Figures {
+  if (typeof profile === "string") return new Figures(services);
+  try {
+    return new Figures(services, profile.figures);
+  } catch (error) {
+    throw error instanceof OperatorError ? new OperatorError(`${profile.path}: ${error.message}`, error) : error;
+  }
+}
+
 /** Throws OperatorError for figures of quotas that there are not. */
 export function createQuotas(deps: {
   readonly profile: QuotaProfile;
@@ -26,12 +49,12 @@ export function createQuotas(deps: {
   readonly clock: Clock;
 }): Quotas {
   const { profile, clock } = deps;
-  const catalogue: Catalogue = new Map([["kms", kmsQuotas]]);
-  const figures = new Figures(catalogue, typeof profile === "string" ? {} : profile);
+  const services = catalogue();
+  const figures = figuresOf(profile, services);
   const values = appliedValues(deps.reader, figures);
-  if (profile === "none") return { catalogue, figures, values, requests: null };
+  if (profile === "none") return { catalogue: services, figures, values, requests: null };
   const enforced = profile === "aws" ? values : onlyOwn(values, figures);
-  return { catalogue, figures, values, requests: createRequestQuotas({ clock, values: enforced }) };
+  return { catalogue: services, figures, values, requests: createRequestQuotas({ clock, values: enforced }) };
 }
 
 const onlyOwn = (values: QuotaValues, figures: Figures): QuotaValues => ({

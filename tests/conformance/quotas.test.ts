@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { LookupEventsCommand } from "@aws-sdk/client-cloudtrail";
 import { PutRecordCommand } from "@aws-sdk/client-kinesis";
@@ -200,7 +200,8 @@ test("figures of a quota that there is not are refused before the server starts"
   const dataDir = temporaryDirectory();
   const path = figures(dataDir, { "CreateKeys request rate": 5 });
   await expect(startServer({ dataDir: join(dataDir, "data"), args: ["--kms-quotas", path] })).rejects.toThrow(
-    'There is no quota called \\"CreateKeys request rate\\"',
+    `${path}: There is no quota called \\"CreateKeys request rate\\"`,
   );
+  expect(existsSync(join(dataDir, "data"))).toBe(false);
   removeDirectory(dataDir);
 });

@@ -62,9 +62,19 @@ export type ThreadRole = "operations" | "generation";
 
 export interface ThreadData {
   readonly role: ThreadRole;
-  /** One number: not 0 once the thread is to end, so that jobs that wait are no longer done. */
-  readonly ending: Int32Array<SharedArrayBuffer>;
+  /** See SharedNumber. */
+  readonly shared: Int32Array<SharedArrayBuffer>;
 }
+
+/** Numbers that both sides see at once, even while the thread is at work. */
+export const SharedNumber = {
+  /** Not 0 once the thread is to end: jobs that wait are no longer done, and what comes out is no longer handed over. */
+  ending: 0,
+  /** The operating system's number for the thread; 0 where that is not known. */
+  threadId: 1,
+} as const;
+/** How many there are. */
+export const SHARED_NUMBERS = 2;
 
 /** The parts of a message that are bytes: what is transferred with it, and overwritten after use. */
 export function bytesIn(message: object | boolean | null): readonly Bytes[] {

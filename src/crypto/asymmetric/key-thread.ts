@@ -1,3 +1,4 @@
+import { getPriority, setPriority } from "node:os";
 import { Worker } from "node:worker_threads";
 import { LruMap } from "../../base/lru.ts";
 import { wipe } from "../wipe.ts";
@@ -8,6 +9,8 @@ import {
   type Outcome,
   type Reply,
   type Request,
+  SHARED_NUMBERS,
+  SharedNumber,
   type ThreadData,
   type ThreadRole,
 } from "./jobs.ts";
@@ -35,7 +38,10 @@ const entryBeside = (url: string): URL =>
 /** One life of one thread. It keeps the process alive only while a job is under way. */
 export class KeyThread {
   readonly #worker: Worker;
-  readonly #ending: Int32Array<SharedArrayBuffer> = new Int32Array(new SharedArrayBuffer(4));
+  readonly #role: ThreadRole;
+  readonly #shared: Int32Array<SharedArrayBuffer> = new Int32Array(
+    new SharedArrayBuffer(SHARED_NUMBERS * Int32Array.BYTES_PER_ELEMENT),
+  );
   readonly #underWay = new Map<number, Ticket>();
   /** Which keys the thread has: the order in which they leave is decided here, and the thread does as it is told. */
   readonly #held = new LruMap<string, true>(HELD_KEYS_MAX, (id) => this.#send({ type: "drop", ids: [id] }));
@@ -45,7 +51,8 @@ export class KeyThread {
 
   /** `onJobEnd` is called after each reply, `onDeath` when the thread has ended without having been told to. */
   constructor(role: ThreadRole, onJobEnd: () => void, onDeath: () => void) {
-    const workerData: ThreadData = { role, ending: this.#ending };
+    this.#role = role;
+    const workerData: ThreadData = { role, shared: this.#shared };
     // Options of the main thread's Node, and its environment, are none of a key thread's business.
     this.#worker = new Worker(entryBeside(import.meta.url), {
       workerData,
@@ -61,7 +68,7 @@ export class KeyThread {
       this.#worker.once("exit", () => {
         this.#fail("died", "a key thread died");
         resolve();
-        if (this.#ending[0] === 0) onDeath();
+        if (this.#shared[SharedNumber.ending] === 0) onDeath();
       });
     });
   }
@@ -91,13 +98,30 @@ export class KeyThread {
     if (ids.length > 0) this.#send({ type: "drop", ids });
   }
 
-  /** Jobs under way fail; the thread overwrites what it holds, and ends. A long key generation cannot be cut short. */
+  /**
+   * Jobs under way fail; the thread overwrites what it holds, and ends. Resolves then; but if it is making RSA keys, which
+   * cannot be cut short, at once: nobody was told of what it makes, and it is overwritten when it comes out.
+   */
   async end(): Promise<void> {
-    Atomics.store(this.#ending, 0, 1);
+    const isMaking = this.#role === "generation" && this.#underWay.size > 0;
+    Atomics.store(this.#shared, SharedNumber.ending, 1);
     this.#send({ type: "end" });
     this.#fail("ended", "the key threads were ended");
+    // Even who exits waits for its threads, in process.exit().
+    if (isMaking) this.#raisePriority();
     this.#worker.ref();
-    await this.#exit;
+    if (!isMaking) await this.#exit;
+  }
+
+  /** What is left to do is waited for now, and no longer gives way to other load. */
+  #raisePriority(): void {
+    const threadId = Atomics.load(this.#shared, SharedNumber.threadId);
+    if (threadId === 0) return;
+    try {
+      setPriority(threadId, getPriority());
+    } catch {
+      // Only root may: it goes on as it did.
+    }
   }
 
   #keyFor({ id, copy }: LentPrivateKey): JobKey {

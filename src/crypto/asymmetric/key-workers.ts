@@ -97,8 +97,18 @@ export interface KeyWorkers {
   decapsulate(spec: PairSpec, privateKey: LentPrivateKey, ciphertext: Uint8Array): Promise<Uint8Array | null>;
   /** Unwraps imported key material under an RSA wrapping key; null for whatever does not open. The caller overwrites it. */
   unwrapImport(privateKey: LentPrivateKey, wrapping: ImportWrapping, wrapped: Uint8Array): Promise<Uint8Array | null>;
-  /** Drops parsed keys whose id begins with this. */
+  /** Drops parsed keys whose id begins with this, and fails the calls that wait for a thread with such a key (`forgotten`). */
   forget(idPrefix: string): void;
-  /** Ends the threads and with them all key material that they hold; calls under way fail. Usable again afterwards. */
+  /**
+   * Fails the generation of RSA keys, or everything, as `ended`: what waits and what runs at once, what is asked for later
+   * until `accept`. The threads are told to end, and not waited for.
+   */
+  refuse(work: "RSA generation" | "everything"): void;
+  accept(): void;
+  /**
+   * Ends the threads and with them all key material that they hold; calls under way fail. Usable again afterwards unless
+   * calls are refused. A thread that is making an RSA key cannot be interrupted, and is not waited for: what it makes is
+   * overwritten where it comes out, and so is what else it holds.
+   */
   clear(): Promise<void>;
 }

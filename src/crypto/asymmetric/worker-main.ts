@@ -1,24 +1,32 @@
 /** What a key thread runs: jobs, one after the other, with private keys that it keeps parsed until it is told to drop them. */
 import { readlinkSync } from "node:fs";
-import { setPriority } from "node:os";
+import { constants, getPriority, setPriority } from "node:os";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { wipe } from "../wipe.ts";
 import { execute } from "./execute.ts";
 import { overwriteFreedMemory } from "./freed-memory.ts";
-import { bytesIn, type Job, type JobKey, type Reply, type Request, type ThreadData } from "./jobs.ts";
+import { bytesIn, type Job, type JobKey, type Reply, type Request, SharedNumber, type ThreadData } from "./jobs.ts";
 import { destroyPrivateKey, parsePrivateKey, type PrivateKey } from "./private-keys.ts";
 
-/** Between a long key generation and the threads that answer requests, the operating system is to prefer the latter. */
-const LOWEST_PRIORITY = 19;
+/**
+ * Between a long key generation and the threads that answer requests, the operating system is to prefer the latter: it gives
+ * them ten times as much of a core that both want. With less, other load on the machine would starve the generation, and a
+ * stop of the server with it, which has to wait for the end of the one that runs.
+ */
+const NICER_BY = 10;
 
 class KeyThreadMain {
   readonly #port: MessagePort;
-  readonly #ending: Int32Array;
+  readonly #shared: Int32Array;
   readonly #keys = new Map<string, PrivateKey>();
 
-  constructor(port: MessagePort, { ending }: ThreadData) {
+  constructor(port: MessagePort, { shared }: ThreadData) {
     this.#port = port;
-    this.#ending = ending;
+    this.#shared = shared;
+  }
+
+  get #isEnding(): boolean {
+    return Atomics.load(this.#shared, SharedNumber.ending) !== 0;
   }
 
   answer(request: Request): void {
@@ -27,7 +35,7 @@ class KeyThreadMain {
     else {
       const { number, job, key } = request;
       try {
-        if (Atomics.load(this.#ending, 0) === 0) this.#run(number, job, key);
+        if (!this.#isEnding) this.#run(number, job, key);
       } finally {
         wipe(key?.pkcs8, ...bytesIn(job));
       }
@@ -37,7 +45,9 @@ class KeyThreadMain {
   #run(number: number, job: Job, key: JobKey | null): void {
     try {
       const outcome = execute(job, () => this.#privateKey(job, key));
-      this.#reply({ type: "done", number, outcome }, bytesIn(outcome));
+      // Nobody waits for it any more.
+      if (this.#isEnding) wipe(...bytesIn(outcome));
+      else this.#reply({ type: "done", number, outcome }, bytesIn(outcome));
     } catch (error) {
       this.#reply({ type: "failed", number, where: placeOf(error) });
     }
@@ -83,11 +93,16 @@ function placeOf(error: unknown): string {
   return [`${error.name}${code}`, ...frames].join("\n");
 }
 
-/** Linux gives each thread a priority of its own; elsewhere this would lower the whole process, so it is left. */
-function lowerOwnPriority(): void {
+/**
+ * Linux gives each thread a priority of its own; elsewhere this would lower the whole process, so it is left. The main thread
+ * learns the thread's number, so as to take that back when the thread is to end.
+ */
+function lowerOwnPriority({ shared }: ThreadData): void {
   try {
     const threadId = Number(readlinkSync("/proc/thread-self").split("/").at(-1));
-    if (threadId > 0) setPriority(threadId, LOWEST_PRIORITY);
+    if (!(threadId > 0)) return;
+    setPriority(threadId, Math.min(constants.priority.PRIORITY_LOW, getPriority(threadId) + NICER_BY));
+    Atomics.store(shared, SharedNumber.threadId, threadId);
   } catch {
     // No /proc, or not allowed: generation then runs like everything else.
   }
@@ -96,5 +111,5 @@ function lowerOwnPriority(): void {
 if (parentPort === null) throw new Error("this file is run as a worker thread");
 const data = workerData as ThreadData;
 const main = new KeyThreadMain(parentPort, data);
-if (data.role === "generation") lowerOwnPriority();
+if (data.role === "generation") lowerOwnPriority(data);
 parentPort.on("message", (request: Request) => main.answer(request));

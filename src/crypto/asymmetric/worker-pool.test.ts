@@ -112,6 +112,24 @@ describe("clear", () => {
     expect(key.copies()).toBe(2);
   });
 
+  it("does not wait for an RSA key that is being made", async () => {
+    const workers = workersWith();
+    const clock = systemClock();
+    const key = await newKey(workers);
+    // The first of several is under way at any rate.
+    const ends = Promise.all(Array.from({ length: 4 }, () => endOf(workers.generate("RSA_4096"))));
+    await signWith(workers, key);
+    const order: string[] = [];
+    const cleared = workers.clear().then(() => order.push("cleared"));
+    const made = workers.generate("RSA_2048").then(() => order.push("made anew"));
+    expect(await ends).toEqual(["ended", "ended", "ended", "ended"]);
+    const beganMs = clock.monotonicMs();
+    await cleared;
+    expect(clock.monotonicMs() - beganMs).toBeLessThan(1_000);
+    await made;
+    expect(order).toEqual(["cleared", "made anew"]);
+  });
+
   it("may come twice, at once, and before anything", async () => {
     const workers = workersWith();
     await workers.clear();
@@ -122,7 +140,61 @@ describe("clear", () => {
   });
 });
 
+describe("refuse", () => {
+  it("fails RSA keys that are made, wait or are asked for, at once, and leaves other work alone", async () => {
+    const workers = workersWith();
+    const clock = systemClock();
+    const key = await newKey(workers);
+    const ends = Promise.all(Array.from({ length: 10 }, () => endOf(workers.generate("RSA_4096"))));
+    // So that one is being made.
+    await new Promise((resolve) => clock.after(200, () => resolve(null)));
+    const beganMs = clock.monotonicMs();
+    workers.refuse("RSA generation");
+    const all = [...(await ends), await endOf(workers.generate("RSA_2048"))];
+    expect(clock.monotonicMs() - beganMs).toBeLessThan(50);
+    expect(new Set(all)).toEqual(new Set(["ended"]));
+    expect(await endOf(signWith(workers, key))).toBe("answered");
+    workers.accept();
+    expect(await endOf(workers.generate("RSA_2048"))).toBe("answered");
+  });
+
+  it("of everything outlasts clear, until accept", async () => {
+    const workers = workersWith();
+    const key = await newKey(workers);
+    const waiting = Promise.all(Array.from({ length: 20 }, () => endOf(signWith(workers, key))));
+    workers.refuse("everything");
+    expect(new Set(await waiting)).toEqual(new Set(["ended"]));
+    await workers.clear();
+    expect(await endOf(signWith(workers, key))).toBe("ended");
+    workers.accept();
+    expect(await endOf(signWith(workers, key))).toBe("answered");
+  });
+});
+
+describe("forget", () => {
+  it("fails jobs that wait with the key, and no others", async () => {
+    const workers = workersWith();
+    const [key, other] = [await newKey(workers), await newKey(workers, "key/2 a")];
+    const rounds = Array.from({ length: 10 }, () => [key, other]).flat();
+    const ends = rounds.map((lent) => endOf(signWith(workers, lent)));
+    workers.forget("key/1 ");
+    const all = await Promise.all(ends);
+    expect(all.slice(0, 4)).toEqual(["answered", "answered", "answered", "answered"]);
+    expect(all.slice(4).filter((_end, index) => index % 2 === 0)).toEqual(Array(8).fill("forgotten"));
+    expect(all.slice(4).filter((_end, index) => index % 2 === 1)).toEqual(Array(8).fill("answered"));
+  });
+});
+
 describe("jobs", () => {
+  it("that make RSA keys are refused as busy sooner than others: each holds up those behind it for a second", async () => {
+    const workers = workersWith();
+    const ends = Array.from({ length: 80 }, () => endOf(workers.generate("RSA_4096")));
+    const busy = await Promise.all(ends.slice(70));
+    expect(busy).toEqual(Array(10).fill("busy"));
+    await workers.clear();
+    expect(await Promise.all(ends.slice(0, 68))).toEqual(Array(68).fill("ended"));
+  });
+
   it("are refused as busy beyond what may wait, and only those", async () => {
     const workers = workersWith({ operationThreadCount: 1, waitingJobsMax: 10 });
     const key = await newKey(workers);

@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
+import { wipe } from "../wipe.ts";
 import { join } from "./der.ts";
-import type { Job, Outcome, ThreadRole } from "./jobs.ts";
+import { bytesIn, type Job, type Outcome, type ThreadRole } from "./jobs.ts";
 import { KeyThread, type Ticket } from "./key-thread.ts";
 import { KeyWorkersError } from "./key-workers-error.ts";
 import type { KeyWorkers, LentPrivateKey } from "./key-workers.ts";
@@ -14,10 +15,14 @@ export interface KeyWorkersOptions {
 }
 
 const WAITING_JOBS_MAX = 1000;
+/** An RSA-4096 key takes a second or so: who came on top of these would wait for minutes, and hold up all others. */
+const WAITING_GENERATIONS_MAX = 64;
 /** The main thread keeps a core for itself. More threads than this gain little before the main thread is busy. */
 const OPERATION_THREADS_MAX = 8;
 /** Jobs posted to one thread ahead, so that it never waits for the main thread between two. */
 const POSTED_JOBS_MAX = 4;
+
+const endedError = (): KeyWorkersError => new KeyWorkersError("ended", "the key threads were ended");
 
 /** Threads for one kind of work, and the jobs that wait for one of them, first come first served. */
 class Lane {
@@ -26,6 +31,9 @@ class Lane {
   readonly #waitingJobsMax: number;
   #threads: KeyThread[] = [];
   #waiting: Ticket[] = [];
+  #isRefusing = false;
+  /** Resolves when the threads that were told to end have done so. */
+  #ended: Promise<void> = Promise.resolve();
 
   constructor(role: ThreadRole, threadsMax: number, waitingJobsMax: number) {
     this.#role = role;
@@ -34,8 +42,10 @@ class Lane {
   }
 
   do(job: Job, privateKey: LentPrivateKey | null): Promise<Outcome> {
-    if (this.#waiting.length >= this.#waitingJobsMax) {
-      return Promise.reject(new KeyWorkersError("busy", "too many jobs wait for a key thread"));
+    const refusal = this.#refusal();
+    if (refusal !== null) {
+      wipe(...bytesIn(job));
+      return Promise.reject(refusal);
     }
     return new Promise((resolve, reject) => {
       this.#waiting.push({ job, privateKey, resolve, reject });
@@ -44,15 +54,46 @@ class Lane {
   }
 
   forget(idPrefix: string): void {
+    const isForgotten = ({ privateKey }: Ticket): boolean => privateKey?.id.startsWith(idPrefix) === true;
+    const forgotten = this.#waiting.filter(isForgotten);
+    if (forgotten.length > 0) this.#waiting = this.#waiting.filter((ticket) => !isForgotten(ticket));
+    for (const ticket of forgotten) {
+      wipe(...bytesIn(ticket.job));
+      ticket.reject(new KeyWorkersError("forgotten", "the key was forgotten while the job waited"));
+    }
     for (const thread of this.#threads) thread.forget(idPrefix);
   }
 
+  #refusal(): KeyWorkersError | null {
+    if (this.#isRefusing) return endedError();
+    if (this.#waiting.length < this.#waitingJobsMax) return null;
+    return new KeyWorkersError("busy", "too many jobs wait for a key thread");
+  }
+
+  refuse(): void {
+    this.#isRefusing = true;
+    this.#end();
+  }
+
+  accept(): void {
+    this.#isRefusing = false;
+  }
+
   async clear(): Promise<void> {
+    this.#end();
+    await this.#ended;
+  }
+
+  #end(): void {
     const [threads, waiting] = [this.#threads, this.#waiting];
     this.#threads = [];
     this.#waiting = [];
-    for (const { reject } of waiting) reject(new KeyWorkersError("ended", "the key threads were ended"));
-    await Promise.all(threads.map((thread) => thread.end()));
+    for (const { job, reject } of waiting) {
+      // A private key from outside, or a plaintext, may be among its arguments.
+      wipe(...bytesIn(job));
+      reject(endedError());
+    }
+    this.#ended = Promise.all([this.#ended, ...threads.map((thread) => thread.end())]).then(() => undefined);
   }
 
   #advance(): void {
@@ -63,6 +104,7 @@ class Lane {
       try {
         thread.post(next);
       } catch (error) {
+        wipe(...bytesIn(next.job));
         next.reject(error instanceof Error ? error : new Error("the key could not be lent", { cause: error }));
       }
     }
@@ -94,7 +136,7 @@ export function createKeyWorkers(options: KeyWorkersOptions = {}): KeyWorkers {
   const operationThreads =
     options.operationThreadCount ?? Math.min(OPERATION_THREADS_MAX, Math.max(1, availableParallelism() - 1));
   const operations = new Lane("operations", operationThreads, waitingJobsMax);
-  const generation = new Lane("generation", 1, waitingJobsMax);
+  const generation = new Lane("generation", 1, Math.min(waitingJobsMax, WAITING_GENERATIONS_MAX));
   const work = (job: Job, key: LentPrivateKey | null = null): Promise<Outcome> => operations.do(job, key);
 
   return {
@@ -135,6 +177,13 @@ export function createKeyWorkers(options: KeyWorkersOptions = {}): KeyWorkers {
       bytesOrNull(await work({ do: "unwrapImport", wrapping, wrapped: join(wrapped) }, key)),
     forget(idPrefix) {
       operations.forget(idPrefix);
+    },
+    refuse(what) {
+      generation.refuse();
+      if (what === "everything") operations.refuse();
+    },
+    accept() {
+      for (const lane of [operations, generation]) lane.accept();
     },
     async clear() {
       await Promise.all([operations.clear(), generation.clear()]);

@@ -54,9 +54,12 @@ async function destroyExpired(deps: BackgroundDeps, id: readonly string[], nowMs
   if (set === null || expiresMs === null || !isSame(id, materialExpiryId(set.key, materialId, expiresMs))) {
     return await deps.store.commit({ expect: tracking.expectations(), writes: [materialExpiryTable.remove(id)] });
   }
-  const event = serviceEvent(set.key, "DeleteExpiredKeyMaterial", deps.random.uuid(), nowMs, {
-    keyMaterialId: materialId,
-  });
+  const event = serviceEvent(
+    set.key,
+    { eventName: "DeleteExpiredKeyMaterial", keyMaterialId: materialId },
+    deps.random.uuid(),
+    nowMs,
+  );
   const writes = [...changeWrites(await destroy(read, set, materialId)), ...deps.auditLog.entry(event)];
   const outcome = await deps.store.commit({ expect: tracking.expectations(), writes });
   if (outcome === "committed") deps.materials.forget(keyArnOf(set.key));

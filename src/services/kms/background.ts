@@ -62,7 +62,7 @@ async function removeKey(deps: BackgroundDeps, due: readonly string[], nowMs: nu
       if (alias?.keyId === key.keyId) removals.push(aliasTable.remove(aliasId));
     }
     removals.push(...(await writesAtRemoval(tracking.reader, key, nowMs)));
-    removals.push(...deps.auditLog.entry(serviceEvent(key, "DeleteKey", deps.random.uuid(), nowMs)));
+    removals.push(...deps.auditLog.entry(serviceEvent(key, { eventName: "DeleteKey" }, deps.random.uuid(), nowMs)));
     deps.materials.forget(keyArnOf(key));
   }
   await deps.keyCounts.counted();

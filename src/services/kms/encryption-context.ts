@@ -3,6 +3,12 @@ import type { ContextValues } from "../../authz/types.ts";
 
 export type EncryptionContext = Readonly<Record<string, string>>;
 
+/**
+ * A name as constraints and conditions compare it: without regard to the case of ASCII letters, as authz/ folds the names of
+ * condition keys. Unicode's folding would also make one name of `Key` and of the same with a Kelvin sign.
+ */
+export const foldName = (name: string): string => name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+
 /** Bytes of all names and values together. Ours: AWS documents no figure. */
 const CONTEXT_BYTES_MAX = 8192;
 

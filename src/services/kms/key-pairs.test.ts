@@ -8,6 +8,7 @@ describe("work off the main thread", () => {
   test.each([
     ["busy", { code: "ThrottlingException", status: 400 }],
     ["ended", { code: "ServiceUnavailableException", status: 503 }],
+    ["forgotten", { code: "KMSInvalidStateException", status: 400 }],
     ["died", { code: "KMSInternalException", status: 500 }],
     ["failed", { code: "KMSInternalException", status: 500 }],
   ] as const)("that is %s is answered in KMS's words, without the workers' message", async (reason, expected) => {

@@ -1,7 +1,7 @@
+import { ServiceError } from "../../base/errors.ts";
 import { KeyWorkersError } from "../../crypto/asymmetric/key-workers-error.ts";
 import type { LentPrivateKey, PairSpec } from "../../crypto/asymmetric/key-workers.ts";
 import type { OperationContext } from "../../gateway/contract.ts";
-import { sealedError } from "../../seal/errors.ts";
 import { internal, overloaded } from "./errors.ts";
 import { isPairSpec } from "./key-specs.ts";
 import { requireMaterialId } from "./materials.ts";
@@ -32,13 +32,24 @@ export async function lendPrivateKey(
   return lent;
 }
 
-/** Waits for the workers, and says in KMS's words why no answer came: too much waits already, or the server was sealed. */
+const ended = (): ServiceError =>
+  new ServiceError("ServiceUnavailableException", "The server is sealed, or is being stopped.", { status: 503 });
+
+/** The caller learns what became of the key when it asks again. */
+const forgotten = (): ServiceError =>
+  new ServiceError("KMSInvalidStateException", "The state of the KMS key changed while the request waited.");
+
+/**
+ * Waits for the workers, and says in KMS's words why no answer came: too much waits already, the key was disabled or lost its
+ * material meanwhile, or the server was sealed or is being stopped.
+ */
 export async function offMainThread<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (error) {
     if (!(error instanceof KeyWorkersError)) throw error;
     if (error.reason === "busy") throw overloaded();
-    throw error.reason === "ended" ? sealedError() : internal(error);
+    if (error.reason === "forgotten") throw forgotten();
+    throw error.reason === "ended" ? ended() : internal(error);
   }
 }

@@ -126,15 +126,28 @@ export async function restore(
 /**
  * Imported material goes: it was deleted, or has expired. The key still knows it, so that it can be imported again. What
  * waits for a rotation is not part of the key yet and is forgotten altogether, by the replicas too if the primary loses it.
+ * If a replica does, all related keys wait until it has been imported there again.
  */
 export async function destroy(read: Reader, set: MaterialSet, materialId: string): Promise<MaterialChange> {
   const material = set.materials.get(materialId);
   if (material === undefined) return { key: set.key, writes: [] };
   const { key } = set;
-  if (!isWaiting(material) || (key.multiRegion !== null && !isPrimary(key))) {
-    return changeMaterials(set, new Map([[materialId, withoutContent(material)]]));
-  }
+  if (!isWaiting(material)) return changeMaterials(set, new Map([[materialId, withoutContent(material)]]));
+  if (key.multiRegion !== null && !isPrimary(key))
+    return await destroyWaitingInReplica(read, set, materialId, material);
   const own = changeMaterials(set, new Map([[materialId, null]]));
   const changes = await changeRelated(read, await relatedKeys(read, key), materialId, () => null);
+  return { key: own.key, writes: [...own.writes, ...changes.flatMap(changeWrites)] };
+}
+
+async function destroyWaitingInReplica(
+  read: Reader,
+  set: MaterialSet,
+  materialId: string,
+  material: KeyMaterialRecord,
+): Promise<MaterialChange> {
+  const own = changeMaterials(set, new Map([[materialId, waitingForImport(withoutContent(material))]]));
+  if (material.state !== "PENDING_ROTATION") return own;
+  const changes = await changeRelated(read, await relatedKeys(read, set.key), materialId, waitingForImport);
   return { key: own.key, writes: [...own.writes, ...changes.flatMap(changeWrites)] };
 }

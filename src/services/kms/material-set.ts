@@ -100,11 +100,11 @@ function agreeing(key: KeyRecord, materials: ReadonlyMap<string, KeyMaterialReco
     if (material.state === "CURRENT") current = [id, material];
     if (material.state === "NON_CURRENT") olderUntilMs = Math.min(olderUntilMs, usableUntilMs(material));
   }
-  const present = current === null || current[1].wrapped === null ? null : current;
+  const currentUntilMs = current === null ? Number.POSITIVE_INFINITY : usableUntilMs(current[1]);
   return {
     ...key,
-    materialId: present?.[0] ?? null,
-    materialExpiresMs: present?.[1].imported?.expiresMs ?? null,
+    materialId: current?.[0] ?? null,
+    materialExpiresMs: currentUntilMs === Number.POSITIVE_INFINITY ? null : currentUntilMs,
     olderMaterialsUntilMs: olderUntilMs === Number.POSITIVE_INFINITY ? null : olderUntilMs,
     materialsRevision: key.materialsRevision + 1,
   };

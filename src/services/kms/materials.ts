@@ -7,6 +7,7 @@ import type { Keyring } from "../../seal/keyring.ts";
 import type { Write } from "../../store/metadata-store.ts";
 import { type Reader, type SealedText, sealedBytes, sealedText } from "../../store/table.ts";
 import { internal } from "./errors.ts";
+import { KeyWorkersError } from "../../crypto/asymmetric/key-workers-error.ts";
 import type { KeyWorkers, LentPrivateKey } from "../../crypto/asymmetric/key-workers.ts";
 import { deriveBytes } from "../../crypto/kdf.ts";
 import { factsOf } from "./key-specs.ts";
@@ -20,16 +21,31 @@ export type MaterialKeyring = Pick<Keyring, "wrapKey" | "unwrapKey" | "rewrapKey
 const OPEN_MATERIALS_MAX = 1024;
 /** How long a material that is in use stays readable: at a thousand uses a second, one in ten pays for the change of access. */
 const AT_HAND_MS = 10;
+/** Keys whose materials were forgotten last, known by name. */
+const FORGOTTEN_MAX = 1024;
 const PURPOSE = "kms-key-material";
 const MATERIAL_ID_BYTES = 32;
 const IMPORTED_ID_LABEL = "waxseal kms imported material id v1";
+
+/** A material that is held unwrapped, and what it was unwrapped from. */
+interface OpenMaterial {
+  readonly key: GuardedKey;
+  readonly wrapped: SealedText;
+}
 
 /** The material of KMS keys: made, wrapped, and lent for one call at a time out of guarded memory. */
 export class KeyMaterials {
   readonly #keyring: MaterialKeyring;
   readonly #random: Random;
   readonly #workers: Pick<KeyWorkers, "forget">;
-  readonly #open = new LruMap<string, GuardedKey>(OPEN_MATERIALS_MAX, (_name, key) => key.destroy());
+  readonly #open = new LruMap<string, OpenMaterial>(OPEN_MATERIALS_MAX, (_name, { key }) => key.destroy());
+  /** By key ARN: the number that `#forgets` had when the key was forgotten. */
+  readonly #forgotten = new LruMap<string, number>(FORGOTTEN_MAX, (_keyArn, at) => {
+    this.#forgottenUnnamed = Math.max(this.#forgottenUnnamed, at);
+  });
+  /** The number of the last one whose name is not known any more: since then, any key may have been forgotten before it. */
+  #forgottenUnnamed = 0;
+  #forgets = 0;
 
   readonly #clock: Pick<Clock, "after">;
 
@@ -120,29 +136,47 @@ export class KeyMaterials {
     materialId: string,
     run: (material: Uint8Array) => T,
   ): Promise<{ readonly value: T } | null> {
-    const material = await this.#find(read, key, materialId);
-    if (material === null) return null;
+    const material = (await this.#find(read, key, materialId))?.key;
+    if (material === undefined) return null;
     if (!material.isAtHand) this.#clock.after(AT_HAND_MS, material.keepAtHand());
     return { value: material.use(run) };
   }
 
-  /** Lends a private key to worker threads; null when the key has no such material. */
+  /**
+   * Lends a private key to worker threads; null when the key has no such material. While a loan waits for a thread, its
+   * material may leave for others that are in use: it is then unwrapped once more. But it fails (KeyWorkersError, `forgotten`)
+   * when the key was forgotten meanwhile.
+   */
   async lend(read: Reader, key: KeyRecord, materialId: string): Promise<LentPrivateKey | null> {
-    if ((await this.#find(read, key, materialId)) === null) return null;
+    const since = this.#forgets;
+    const material = await this.#find(read, key, materialId);
+    if (material === null) return null;
+    const { wrapped } = material;
     const id = bindingOf(key, materialId);
+    const keyArn = keyArnOf(key);
     return {
       id,
       copy: () => {
-        const material = this.#open.get(id);
-        if (material === undefined) throw internal(new Error(`the material of ${id} was dropped while it was lent`));
-        return material.use(ownCopy);
+        if ((this.#forgotten.get(keyArn) ?? this.#forgottenUnnamed) > since) {
+          throw new KeyWorkersError("forgotten", "the key was forgotten while it was lent");
+        }
+        const open = this.#open.get(id);
+        if (open !== undefined) return open.key.use(ownCopy);
+        const again = this.#unwrap(id, wrapped);
+        try {
+          return again.use(ownCopy);
+        } finally {
+          again.destroy();
+        }
       },
     };
   }
 
   /** Overwrites what is held of a key, here and in the workers: it was disabled, lost a material, or is leaving. */
   forget(keyArn: string): void {
-    for (const [name, key] of this.#open.entries()) {
+    this.#forgets += 1;
+    this.#forgotten.set(keyArn, this.#forgets);
+    for (const [name, { key }] of this.#open.entries()) {
       if (!name.startsWith(`${keyArn} `)) continue;
       this.#open.delete(name);
       key.destroy();
@@ -152,7 +186,7 @@ export class KeyMaterials {
 
   /** Overwrites all that is held. */
   clear(): void {
-    for (const [, key] of this.#open.entries()) key.destroy();
+    for (const [, { key }] of this.#open.entries()) key.destroy();
     this.#open.clear();
   }
 
@@ -172,7 +206,7 @@ export class KeyMaterials {
     return again === null ? null : sealedText(again);
   }
 
-  async #find(read: Reader, key: KeyRecord, materialId: string): Promise<GuardedKey | null> {
+  async #find(read: Reader, key: KeyRecord, materialId: string): Promise<OpenMaterial | null> {
     const name = bindingOf(key, materialId);
     const known = this.#open.get(name);
     if (known !== undefined) return known;
@@ -180,7 +214,7 @@ export class KeyMaterials {
     if (record === null || record.wrapped === null) return null;
     const opened = this.#open.get(name);
     if (opened !== undefined) return opened;
-    const material = this.#unwrap(name, record.wrapped);
+    const material = { key: this.#unwrap(name, record.wrapped), wrapped: record.wrapped };
     this.#open.set(name, material);
     return material;
   }

@@ -198,6 +198,7 @@ export function keyMetadata(key: KeyRecord, nowMs: number): KeyMetadata {
   const state = keyStateOf(key, nowMs);
   const facts = factsOf(key.keySpec);
   const materialId = currentMaterialId(key, nowMs);
+  const validToMs = earliestExpiryMs(key, nowMs);
   const usedFor = <T>(usage: KeyUsageType, algorithms: readonly T[] | undefined): readonly T[] | undefined =>
     key.keyUsage === usage ? algorithms : undefined;
   return defined<KeyMetadata>({
@@ -212,9 +213,9 @@ export function keyMetadata(key: KeyRecord, nowMs: number): KeyMetadata {
     KeyState: state,
     DeletionDate: key.replicaDeletionDays === null ? (key.deletionDateMs ?? undefined) : undefined,
     PendingDeletionWindowInDays: key.replicaDeletionDays ?? undefined,
-    ValidTo: materialId === null ? undefined : (key.materialExpiresMs ?? undefined),
+    ValidTo: validToMs ?? undefined,
     Origin: key.origin,
-    ExpirationModel: key.origin === "EXTERNAL" && materialId !== null ? expirationModelOf(key) : undefined,
+    ExpirationModel: expirationModelOf(key, materialId !== null, validToMs),
     KeyManager: key.manager,
     // The deprecated member has no names for specs that came after it.
     CustomerMasterKeySpec: key.keySpec as KeyMetadata["CustomerMasterKeySpec"],
@@ -226,12 +227,29 @@ export function keyMetadata(key: KeyRecord, nowMs: number): KeyMetadata {
     EncapsulationAlgorithms: usedFor("ENCAPSULATE_DECAPSULATE", facts.encapsulation),
     MultiRegion: key.multiRegion !== null,
     MultiRegionConfiguration: multiRegionConfiguration(key),
-    CurrentKeyMaterialId: facts.family === "symmetric" ? (materialId ?? undefined) : undefined,
+    // Also when the material itself is gone: its owner has to know which one to import again.
+    CurrentKeyMaterialId: facts.family === "symmetric" ? (key.materialId ?? undefined) : undefined,
   });
 }
 
-const expirationModelOf = (key: KeyRecord): "KEY_MATERIAL_EXPIRES" | "KEY_MATERIAL_DOES_NOT_EXPIRE" =>
-  key.materialExpiresMs === null ? "KEY_MATERIAL_DOES_NOT_EXPIRE" : "KEY_MATERIAL_EXPIRES";
+/**
+ * When the first of a key's materials expires, the current or an older one, since the key stops working without any of them.
+ * Null: none does, or those that did are gone.
+ */
+function earliestExpiryMs(key: KeyRecord, nowMs: number): number | null {
+  const expiries = [key.materialExpiresMs, key.olderMaterialsUntilMs].filter((ms) => ms !== null);
+  const first = Math.min(...expiries.filter((ms) => ms > nowMs));
+  return first === Number.POSITIVE_INFINITY ? null : first;
+}
+
+function expirationModelOf(
+  key: KeyRecord,
+  hasMaterial: boolean,
+  validToMs: number | null,
+): "KEY_MATERIAL_EXPIRES" | "KEY_MATERIAL_DOES_NOT_EXPIRE" | undefined {
+  if (validToMs !== null) return "KEY_MATERIAL_EXPIRES";
+  return key.origin === "EXTERNAL" && hasMaterial ? "KEY_MATERIAL_DOES_NOT_EXPIRE" : undefined;
+}
 
 export const isPrimary = (key: KeyRecord): boolean => key.multiRegion?.primaryRegion === key.region;
 

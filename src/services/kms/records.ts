@@ -28,11 +28,11 @@ export interface KeyRecord {
   readonly tags: readonly KeyTag[];
   /** Names of the aliases that point here, `alias/...`. */
   readonly aliases: readonly string[];
-  /** Id of the current key material: 64 hexadecimal digits. Null: none was imported yet, or it was deleted. */
+  /** Id of the current key material: 64 hexadecimal digits. Null: none was imported yet. */
   readonly materialId: string | null;
   /** SubjectPublicKeyInfo DER in base64, of key pairs whose material is known. */
   readonly publicKey: string | null;
-  /** When the current material expires; null: never, or there is none. */
+  /** When the current material expires. Null: never, or there is none. 0: it is missing, deleted or expired. */
   readonly materialExpiresMs: number | null;
   /** Until when all of the key's older materials are there. Null: for good. 0: one is missing already. */
   readonly olderMaterialsUntilMs: number | null;

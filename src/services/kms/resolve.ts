@@ -1,4 +1,4 @@
-import { parseArn } from "../../base/arn.ts";
+import { PARTITION, parseArn } from "../../base/arn.ts";
 import type { OperationContext } from "../../gateway/contract.ts";
 import type { Reader } from "../../store/table.ts";
 import { accessDenied, aliasNotFound, invalidArn, invalidKeyId, keyNotFound, notFound } from "./errors.ts";
@@ -45,7 +45,8 @@ export async function resolveKey(
 
 async function resolveArn(kms: KmsParts, context: OperationContext, text: string, forms: KeyForms): Promise<NamedKey> {
   const arn = parseArn(text);
-  if (arn === null || arn.service !== "kms" || !/^\d{12}$/.test(arn.accountId)) throw invalidArn(text);
+  if (arn === null || arn.partition !== PARTITION || arn.service !== "kms" || !/^\d{12}$/.test(arn.accountId))
+    throw invalidArn(text);
   if (arn.region !== context.call.region) throw notFound(`Invalid arn ${arn.region}`);
   if (arn.resource.startsWith("alias/"))
     return await resolveAlias(kms, context, arn.resource, arn.accountId, forms, text);

@@ -75,13 +75,16 @@ export async function rotateKey(
     const change = material === undefined ? null : advance(set, next.id, material, type, nowMs);
     const event = serviceEvent(
       set.key,
-      index === 0 ? "RotateKey" : "SynchronizeMultiRegionKey",
+      index === 0
+        ? {
+            eventName: "RotateKey",
+            rotationType: type,
+            previousKeyMaterialId: currentMaterial(set)?.[0],
+            currentKeyMaterialId: next.id,
+          }
+        : { eventName: "SynchronizeMultiRegionKey" },
       deps.random.uuid(),
       nowMs,
-      {
-        rotationType: type,
-        currentKeyMaterialId: next.id,
-      },
     );
     return change === null ? null : { ...change, writes: [...change.writes, ...deps.auditLog.entry(event)] };
   });
@@ -105,7 +108,12 @@ function waitingMaterial(sets: readonly MaterialSet[], nowMs: number): NextMater
     own === undefined
       ? null
       : findMaterial(own, (material) => material.state === "PENDING_ROTATION" && isPresent(material, nowMs));
-  return found === null ? null : { id: found[0], records: sets.map(({ materials }) => materials.get(found[0])) };
+  if (found === null) return null;
+  const [id] = found;
+  const records = sets.map(({ materials }) => materials.get(id));
+  // In a related key it may have expired a moment ago: rotated to it, that key could no longer be used.
+  const isEverywhere = records.every((material) => material !== undefined && isPresent(material, nowMs));
+  return isEverywhere ? { id, records } : null;
 }
 
 function newMaterial(materials: KeyMaterials, sets: readonly MaterialSet[], nowMs: number): NextMaterial {

@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
 import { validationError } from "../../../base/errors.ts";
-import type { EncryptionContext } from "../encryption-context.ts";
+import { type EncryptionContext, foldName } from "../encryption-context.ts";
 import type { GrantConstraints } from "../shapes.generated.ts";
 import type { GrantLimits } from "./records.ts";
 
 /** Of one constraint on the encryption context (API reference of GrantConstraints). */
-const PAIRS_MAX = 8;
+export const PAIRS_MAX = 8;
 /** The guide speaks of 384 characters of "the encryption context value in each constraint". */
 const VALUE_CHARACTERS_MAX = 384;
 /** Hexadecimal digits of a digest in an index row. What is found there is compared in full. */
@@ -47,7 +47,7 @@ function requireBounded(context: EncryptionContext): void {
 /** The pairs as constraints compare them, sorted: names without regard to case, values with. */
 export function foldedPairs(context: EncryptionContext | null | undefined): readonly string[] {
   return Object.entries(context ?? {})
-    .map(([name, value]) => JSON.stringify([name.toLowerCase(), value]))
+    .map(([name, value]) => JSON.stringify([foldName(name), value]))
     .sort();
 }
 
@@ -63,24 +63,47 @@ export const contextDigest = (context: EncryptionContext | null | undefined): st
 
 /** Do the constraints on the encryption context hold for a request with this one? */
 export function contextHolds({ equals, subset }: GrantLimits, context: EncryptionContext | undefined): boolean {
-  const given = foldedPairs(context);
-  if (equals !== null) return sameList(foldedPairs(equals), given);
-  return subset === null || isSubset(foldedPairs(subset), given);
+  if (equals !== null) return samePairs(equals, context);
+  return subset === null || includes(context, subset);
 }
 
 /** Does a grant with `child`'s constraints allow nothing that `parent`'s do not? */
 export function isAsStrict(child: GrantLimits, parent: GrantLimits): boolean {
   if (parent.sourceArn !== null && parent.sourceArn !== child.sourceArn) return false;
-  if (parent.equals !== null) {
-    return child.equals !== null && sameList(foldedPairs(child.equals), foldedPairs(parent.equals));
-  }
-  return parent.subset === null || isSubset(foldedPairs(parent.subset), foldedPairs(child.equals ?? child.subset));
+  if (parent.equals !== null) return child.equals !== null && samePairs(parent.equals, child.equals);
+  return parent.subset === null || includes(child.equals ?? child.subset, parent.subset);
 }
 
-const sameList = (a: readonly string[], b: readonly string[]): boolean =>
-  a.length === b.length && a.every((item, at) => item === b[at]);
+function samePairs(wanted: EncryptionContext, given: EncryptionContext | undefined): boolean {
+  // First, because a request may have thousands of pairs.
+  if (Object.keys(wanted).length !== Object.keys(given ?? {}).length) return false;
+  const pairs = foldedPairs(given);
+  return foldedPairs(wanted).every((pair, at) => pair === pairs[at]);
+}
 
-function isSubset(wanted: readonly string[], given: readonly string[]): boolean {
-  const all = new Set(given);
-  return wanted.every((pair) => all.has(pair));
+/**
+ * Has each name of `wanted` its value in `given`, and no other? A context may hold `Key` and `key`, which are one name to
+ * constraints: whoever reads either of them must find what the constraint says.
+ */
+function includes(given: EncryptionContext | null | undefined, wanted: EncryptionContext): boolean {
+  const values = new Map<string, Set<string>>();
+  const missing = new Set<string>();
+  const lengths = new Set<number>();
+  for (const [name, value] of Object.entries(wanted)) {
+    const folded = foldName(name);
+    values.set(folded, (values.get(folded) ?? new Set()).add(value));
+    missing.add(JSON.stringify([folded, value]));
+    lengths.add(name.length);
+  }
+  for (const name in given) {
+    // Spares nearly all names of a long context the folding, which leaves the length as it is.
+    if (!lengths.has(name.length)) continue;
+    const folded = foldName(name);
+    const value = given[name] ?? "";
+    const allowed = values.get(folded);
+    if (allowed === undefined) continue;
+    if (!allowed.has(value)) return false;
+    missing.delete(JSON.stringify([folded, value]));
+  }
+  return missing.size === 0;
 }

@@ -88,6 +88,30 @@ describe("a look-up reads a few records, however many grants there are", () => {
     expect(wrong.records).toBeLessThan(40);
   });
 
+  test("by a context of thousands of pairs, too", async () => {
+    const key = await keyWith(
+      Array.from({ length: 6 }, (_, at) => ({ Constraints: { EncryptionContextSubset: { [`name${at}`]: "1" } } })),
+    );
+    const pairs = Object.fromEntries(Array.from({ length: 2700 }, (_, at) => [at.toString(36), ""]));
+    const miss = await lookUp({ key, operation: "Encrypt", context: pairs });
+    expect(miss.match).toBeUndefined();
+    expect(miss.records).toBeLessThan(40);
+    const hit = await lookUp({ key, operation: "Encrypt", context: { ...pairs, NAME4: "1" } });
+    expect(hit.match).toBe("exact");
+    expect(hit.records).toBeLessThan(40);
+  });
+
+  test("at a bounded number of places where both contexts and constraints are many", async () => {
+    const key = await keyWith(
+      many((at) => ({ Constraints: { EncryptionContextSubset: { [`n${at}`]: "1", z: "z" } } })),
+    );
+    const pairs = Object.fromEntries(Array.from({ length: 1500 }, (_, at) => [`n${at}`, "1"]));
+    const { records } = await lookUp({ key, operation: "Encrypt", context: pairs });
+    expect(records).toBeLessThan(1000);
+    const few = Object.fromEntries(Object.entries(pairs).slice(300, 400));
+    expect((await lookUp({ key, operation: "Encrypt", context: { ...few, z: "z" } })).match).toBe("exact");
+  });
+
   test("with every kind of match there is, the strongest is found", async () => {
     const session = sessionOf("app", "one");
     const key = await keyWith([

@@ -15,7 +15,7 @@ import type { Reader } from "../../../store/table.ts";
 import type { EncryptionContext } from "../encryption-context.ts";
 import { idOfKey, type KeyRecord } from "../records.ts";
 import type { GrantOperation } from "../shapes.generated.ts";
-import { contextDigest, digestOf, foldedPairs, pairDigest } from "./constraints.ts";
+import { contextDigest, digestOf, foldedPairs, PAIRS_MAX, pairDigest } from "./constraints.ts";
 import { operationsMask, takesContext } from "./grant-operations.ts";
 import { type GrantLimits, type GrantRecord, type GrantTerms, useTable } from "./records.ts";
 
@@ -26,6 +26,11 @@ const LAST = "~";
 const FEW = 3;
 /** Shapes that one search looks at under one digest. Only constraints made to collide in every pair have more. */
 const SHAPES_MAX = 1_000;
+/**
+ * Places under which pairs of one context are looked for. A context can have thousands of pairs; a search past the end finds
+ * nothing, which takes a context and constraints of more different pairs than this.
+ */
+const PLACES_MAX = 128;
 /** How far the rows under a pair are counted when the rarest one is looked for. */
 const COUNTED_MAX = 16;
 
@@ -133,10 +138,41 @@ async function* bucketsOf(read: Reader, search: Search, at: Place): AsyncGenerat
   if (!heedsContext(search.operation)) return;
   const { childLimits } = search;
   const context = childLimits === undefined ? search.context : (childLimits.equals ?? childLimits.subset);
-  if (childLimits === undefined || childLimits.equals !== null) yield [...at, EQUALS, contextDigest(context)];
-  // A context may have very many pairs.
-  if ((await read.list(useTable, { prefix: [...at, SUBSET], limit: 1 })).length === 0) return;
-  for (const pair of foldedPairs(context)) yield [...at, SUBSET, pairDigest(pair)];
+  const equalsOne = Object.keys(context ?? {}).length <= PAIRS_MAX;
+  if (equalsOne && (childLimits === undefined || childLimits.equals !== null)) {
+    yield [...at, EQUALS, contextDigest(context)];
+  }
+  yield* subsetBuckets(read, context, [...at, SUBSET]);
+}
+
+/**
+ * The places of pairs that the context has and some constraint, too. Both are in order, and each read goes on behind the
+ * one that comes first: there are no more reads than pairs, or than places, whichever are fewer.
+ */
+async function* subsetBuckets(
+  read: Reader,
+  context: EncryptionContext | null | undefined,
+  at: Place,
+): AsyncGenerator<Place> {
+  let [row] = await read.list(useTable, { prefix: at, limit: 1 });
+  // The digests of very many pairs take a while.
+  if (row === undefined) return;
+  const digests = foldedPairs(context).map(pairDigest).sort();
+  let next = 0;
+  for (let places = 0; row !== undefined && places < PLACES_MAX; places++) {
+    const found: string = row.id[at.length] ?? "";
+    while (next < digests.length && (digests[next] ?? "") < found) next++;
+    const digest = digests[next];
+    if (digest === undefined) return;
+    if (digest === found) {
+      yield [...at, digest];
+      next++;
+    }
+    const wanted = digests[next];
+    if (wanted === undefined) return;
+    // A digest's rows lie behind the digest itself.
+    [row] = await read.list(useTable, { prefix: at, after: [...at, wanted], limit: 1 });
+  }
 }
 
 async function firstOf<T>(

@@ -1,7 +1,8 @@
 import { validationError } from "../../../base/errors.ts";
 import type { Call, Operation, OperationContext } from "../../../gateway/contract.ts";
-import { accountAccess, auditedKeys, keyAccess, lowerCamel } from "../access.ts";
+import { accountAccess, keyAccess, lowerCamel } from "../access.ts";
 import { aliasNotFound, alreadyExists, limitExceeded, reservedAlias } from "../errors.ts";
+import { changedAlias } from "../event-members.ts";
 import { MANAGED_ALIAS_PREFIX } from "../managed-keys.ts";
 import { aliasArnOf, keyArnOf, requireCustomerManaged, requireState } from "../model.ts";
 import type { KmsParts } from "../parts.ts";
@@ -53,7 +54,7 @@ export const createAlias = (kms: KmsParts): Operation<CreateAliasRequest, Nothin
         }),
         keyTable.put(idOfKey(key), withAlias(key, input.AliasName, await aliasesMax(kms, call))),
       ],
-      audit: auditedKeys(key),
+      audit: changedAlias(call, key, input.AliasName),
     };
   },
 });
@@ -89,7 +90,7 @@ export const updateAlias = (kms: KmsParts): Operation<UpdateAliasRequest, Nothin
       keyId: to.keyId,
       updatedMs: call.nowMs,
     });
-    const audit = auditedKeys(to);
+    const audit = changedAlias(call, to, input.AliasName);
     if (from.keyId === to.keyId) return { output: {}, writes: [aliasWrite], audit };
     const moved = withAlias(to, input.AliasName, await aliasesMax(kms, call));
     return {
@@ -127,7 +128,7 @@ export const deleteAlias = (
         aliasTable.remove([call.principal.accountId, call.region, input.AliasName]),
         keyTable.put(idOfKey(record), withoutAlias(record, input.AliasName)),
       ],
-      audit: auditedKeys(record),
+      audit: changedAlias(call, record, input.AliasName),
     };
   },
 });

@@ -73,15 +73,17 @@ export async function findSource(
 }
 
 /**
- * Throws IncorrectKeyException when the caller named another key than the ciphertext does. Permission on the named key
- * was checked before, so the answer tells nothing about other people's keys.
+ * Throws IncorrectKeyException when the caller named another key than the ciphertext does, which is one of the caller's own
+ * account. Of another account's keys nothing is told, not even whether they exist: a ciphertext that names one is answered
+ * like a broken one, since anybody can make such a header up.
  */
 export async function requireSameKey(context: OperationContext, source: CiphertextSource): Promise<void> {
   if (source.form !== "symmetric") return;
   const { header } = source.parsed;
   const { record } = source.named;
   if (record !== null && namesKey(header, record)) return;
-  throw (await keyInHeader(context, source.parsed)) === null ? invalidCiphertext() : incorrectKey();
+  const isOwn = header.accountId === context.call.principal.accountId;
+  throw isOwn && (await keyInHeader(context, source.parsed)) !== null ? incorrectKey() : invalidCiphertext();
 }
 
 /** The plaintext, in memory of its own; one opaque error for whatever does not fit. Null: the ciphertext is ignored. */
@@ -93,7 +95,10 @@ export async function openSource(
   encryptionContext: EncryptionContext | undefined,
 ): Promise<Uint8Array | null> {
   if (source.form === "ignored") return null;
-  if (source.form === "rsa") return await decryptWithRsa(kms, context, key, source.algorithm, source.ciphertext);
+  if (source.form === "rsa") {
+    context.willWait?.();
+    return await decryptWithRsa(kms, context, key, source.algorithm, source.ciphertext);
+  }
   const canonical = canonicalContext(encryptionContext);
   const opened = await kms.materials.use(context.read, key, source.parsed.header.materialId, (material) =>
     openCiphertext(material, source.parsed, canonical),

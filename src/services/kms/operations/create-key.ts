@@ -1,15 +1,9 @@
 import { validationError } from "../../../base/errors.ts";
 import type { Call, Operation } from "../../../gateway/contract.ts";
-import {
-  accountAccess,
-  auditedKeys,
-  kindConditions,
-  lowerCamel,
-  policyAuthor,
-  requestTagConditions,
-} from "../access.ts";
+import { accountAccess, auditedKeys, kindConditions, policyAuthor, requestTagConditions } from "../access.ts";
 import { customKeyStoreNotFound, specOutsideChina, unsupported } from "../errors.ts";
-import { type ServedSpec, factsOf, isServedSpec } from "../key-specs.ts";
+import { creationParameters, metadataElements } from "../event-members.ts";
+import { type ServedSpec, factsOf, isPairSpec, isServedSpec } from "../key-specs.ts";
 import { SYMMETRIC_DEFAULT, keyArnOf, keyMetadata } from "../model.ts";
 import { createKeyOfKind, draftKey } from "../new-key.ts";
 import type { KmsParts } from "../parts.ts";
@@ -23,7 +17,7 @@ const MULTI_REGION_ID_BYTES = 16;
 export const createKey = (kms: KmsParts): Operation<CreateKeyRequest, CreateKeyResponse, KeyRecord> => ({
   event: "management",
   readOnly: false,
-  describe: (input) => ({ requestParameters: lowerCamel({ ...input, Tags: input.Tags?.map(lowerCamel) }) }),
+  describe: (input) => ({ requestParameters: creationParameters(input) }),
 
   async access({ call }, input) {
     const draft = draftOf(kms, call, input);
@@ -42,13 +36,15 @@ export const createKey = (kms: KmsParts): Operation<CreateKeyRequest, CreateKeyR
     kms.policies.check(input.Policy, keyArnOf(draft), policyAuthor(call, draft, input));
   },
 
-  async handle({ call }, _input, draft) {
+  async handle(context, _input, draft) {
+    const { call } = context;
+    if (isPairSpec(draft.keySpec)) context.willWait?.();
     const { key, writes } = await createKeyOfKind(kms, draft);
     const metadata = keyMetadata(key, call.nowMs);
     return {
       output: { KeyMetadata: metadata },
       writes,
-      audit: { ...auditedKeys(key), responseElements: { keyMetadata: lowerCamel(metadata) } },
+      audit: { ...auditedKeys(key), responseElements: { keyMetadata: metadataElements(metadata) } },
     };
   },
 });

@@ -70,6 +70,20 @@ describe("Encrypt and Decrypt", () => {
     expect(await kms.run("Decrypt", { CiphertextBlob, KeyId: arnOf(KeyId) })).toMatchObject({ Plaintext });
   });
 
+  test("naming a key of one's own for another account's ciphertext does not tell whether that one's key exists", async () => {
+    const stranger = { principal: rootOf(OTHER_ACCOUNT) };
+    const { KeyMetadata } = await kms.run("CreateKey", {}, stranger);
+    const existing = Buffer.from(await encrypt());
+    const madeUp = Buffer.from(existing);
+    // Within the key id.
+    madeUp[10] = (madeUp[10] ?? 0) ^ 0x01;
+    for (const CiphertextBlob of [existing, madeUp]) {
+      expect(await kms.failure("Decrypt", { CiphertextBlob, KeyId: KeyMetadata.KeyId as string }, stranger)).toBe(
+        "InvalidCiphertextException",
+      );
+    }
+  });
+
   test("a ciphertext of another Region is a broken one", async () => {
     const CiphertextBlob = await encrypt();
     expect(await kms.failure("Decrypt", { CiphertextBlob }, { region: "eu-west-1" })).toBe(

@@ -43,6 +43,7 @@ export async function encryptFor(
     return { ciphertext, writes, materialId: requireMaterialId(key) };
   }
   const rsa = requireRsaAlgorithm(algorithm, key);
+  context.willWait?.();
   return { ciphertext: await offMainThread(kms.keyWorkers.encrypt(publicKeyOf(key), rsa, plaintext)), writes: [] };
 }
 

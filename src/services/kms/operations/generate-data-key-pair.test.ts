@@ -1,5 +1,7 @@
 import { createPrivateKey, createPublicKey } from "node:crypto";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { KeyMaterials } from "../materials.ts";
+import { DELEGATE, ROOT, authorizedRoom, userOf } from "../testing/authorized-room.ts";
 import { ACCOUNT, type KmsHarness, REGION, kmsHarness } from "../testing/harness.ts";
 
 let kms: KmsHarness;
@@ -106,4 +108,52 @@ test("an AWS managed key is made by its first data key pair", async () => {
   const pair = await kms.run("GenerateDataKeyPair", request, viaKinesis);
   const opened = await kms.run("Decrypt", { CiphertextBlob: pair["PrivateKeyCiphertextBlob"] }, viaKinesis);
   expect(opened["KeyId"]).toBe(pair["KeyId"]);
+});
+
+describe("what happens while the pair is made", () => {
+  const ann = userOf("ann");
+
+  test.each([
+    ["the grant is revoked", "RevokeGrant", "AccessDeniedException"],
+    ["the key is disabled", "DisableKey", "DisabledException"],
+    ["the key's deletion is scheduled", "ScheduleKeyDeletion", "KMSInvalidStateException"],
+  ])("decides: %s", async (_what, takeAway, refusal) => {
+    const room = await authorizedRoom();
+    try {
+      const key = await room.newKey([DELEGATE]);
+      const Operations = ["GenerateDataKeyPair"];
+      const { GrantId } = await room.run(ROOT, "CreateGrant", { KeyId: key, GranteePrincipal: ann.arn, Operations });
+      const opened = vi.spyOn(KeyMaterials.prototype, "use");
+      const pair = room.outcome(ann, "GenerateDataKeyPair", { KeyId: key, KeyPairSpec: "RSA_3072" });
+      await room.run(ROOT, takeAway, {
+        KeyId: key,
+        ...(takeAway === "RevokeGrant" ? { GrantId: GrantId as string } : {}),
+      });
+      expect(await pair).toBe(refusal);
+      if (takeAway !== "RevokeGrant") expect(opened).not.toHaveBeenCalled();
+    } finally {
+      vi.restoreAllMocks();
+      await room.harness.close();
+    }
+  });
+
+  test("a signature or a plaintext of a key that is disabled meanwhile is not answered", async () => {
+    const room = await authorizedRoom();
+    try {
+      const EncryptionAlgorithm = "RSAES_OAEP_SHA_256";
+      const decrypts = await room.newKey([DELEGATE], { KeySpec: "RSA_2048", KeyUsage: "ENCRYPT_DECRYPT" });
+      const Plaintext = Buffer.from("attack at dawn");
+      const { CiphertextBlob } = await room.run(ROOT, "Encrypt", { KeyId: decrypts, EncryptionAlgorithm, Plaintext });
+      const signs = await room.newKey([DELEGATE], { KeySpec: "RSA_2048", KeyUsage: "SIGN_VERIFY" });
+      const SigningAlgorithm = "RSASSA_PSS_SHA_256";
+      const outcomes = [
+        room.outcome(ROOT, "Decrypt", { KeyId: decrypts, EncryptionAlgorithm, CiphertextBlob }),
+        room.outcome(ROOT, "Sign", { KeyId: signs, SigningAlgorithm, Message: Plaintext }),
+      ];
+      for (const key of [decrypts, signs]) await room.run(ROOT, "DisableKey", { KeyId: key });
+      expect(await Promise.all(outcomes)).toEqual(["DisabledException", "DisabledException"]);
+    } finally {
+      await room.harness.close();
+    }
+  });
 });

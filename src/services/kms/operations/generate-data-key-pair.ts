@@ -8,7 +8,7 @@ import { requireMaterialId } from "../materials.ts";
 import { SYMMETRIC_DEFAULT, keyArnOf } from "../model.ts";
 import type { KmsParts } from "../parts.ts";
 import type { KeyRecord } from "../records.ts";
-import type { NamedKey } from "../resolve.ts";
+import { type NamedKey, readKey } from "../resolve.ts";
 import type {
   DataKeyPairSpec,
   GenerateDataKeyPairRequest,
@@ -17,8 +17,8 @@ import type {
   GenerateDataKeyPairWithoutPlaintextResponse,
 } from "../shapes.generated.ts";
 import { encryptUnder, requireNoRecipient } from "./crypto-operation.ts";
-import { specOutsideChina } from "../errors.ts";
-import { ENCRYPTS, type KeyUseRow, keyUse } from "./key-use.ts";
+import { keyNotFound, specOutsideChina } from "../errors.ts";
+import { ENCRYPTS, type KeyUseRow, keyUse, requireUsable } from "./key-use.ts";
 
 type PairInput = GenerateDataKeyPairWithoutPlaintextRequest;
 
@@ -68,15 +68,17 @@ async function sealedPair(
   kms: KmsParts,
   context: OperationContext,
   input: PairInput,
-  key: KeyRecord,
+  given: KeyRecord,
   named: NamedKey,
 ): Promise<{
   readonly pair: KeyPair;
   readonly output: GenerateDataKeyPairWithoutPlaintextResponse;
   readonly writes: readonly Write[];
 }> {
+  context.willWait?.();
   const pair = await offMainThread(kms.keyWorkers.generate(servedSpec(input.KeyPairSpec)));
   try {
+    const key = await usableNow(context, given, named);
     const sealed = await encryptUnder(kms, context, named, key, input.EncryptionContext, pair.privateKey);
     const output = {
       PrivateKeyCiphertextBlob: sealed.ciphertext,
@@ -90,6 +92,18 @@ async function sealedPair(
     wipe(pair.privateKey);
     throw error;
   }
+}
+
+/**
+ * The key as it is after the wait. One that was disabled meanwhile has its material dropped from memory, and using it would
+ * bring it back.
+ */
+async function usableNow({ call, read }: OperationContext, given: KeyRecord, named: NamedKey): Promise<KeyRecord> {
+  if (named.isNew) return given;
+  const key = await readKey(read, given.accountId, given.region, given.keyId, call.nowMs);
+  if (key === null) throw keyNotFound(named.arn);
+  requireUsable(key, "GenerateDataKeyPair", call.nowMs, ENCRYPTS, SYMMETRIC_DEFAULT);
+  return key;
 }
 
 function servedSpec(spec: DataKeyPairSpec): Exclude<DataKeyPairSpec, "SM2"> {

@@ -11,6 +11,7 @@ import {
   pendingRotation,
   unsupported,
 } from "../errors.ts";
+import { eventDate } from "../event-members.ts";
 import { offMainThread } from "../key-pairs.ts";
 import { factsOf, isPairSpec } from "../key-specs.ts";
 import { addWaiting, restore } from "../material-family.ts";
@@ -46,11 +47,12 @@ export const importKeyMaterial = (
       ...(input.ValidTo === undefined ? {} : { "kms:ValidTo": new Date(input.ValidTo).toISOString() }),
     }),
     describe: ({ ImportToken: _token, EncryptedKeyMaterial: _material, ValidTo, ...shown }) =>
-      lowerCamel({ ...shown, ...(ValidTo === undefined ? {} : { ValidTo: new Date(ValidTo).toISOString() }) }),
+      lowerCamel({ ...shown, ...(ValidTo === undefined ? {} : { ValidTo: eventDate(ValidTo) }) }),
 
     async handle(context, input, key) {
       const expiresMs = expiryOf(input, context.call.nowMs);
       requireMembersFor(key, input);
+      context.willWait?.();
       const plaintext = await unwrap(kms, context, input, key);
       try {
         const publicKey = await requireFit(kms, key, plaintext);
@@ -162,7 +164,7 @@ async function requireFit(kms: KmsParts, key: KeyRecord, plaintext: Uint8Array):
   if (!isPairSpec(keySpec)) {
     const { materialBytes } = factsOf(keySpec);
     if (plaintext.byteLength === materialBytes) return null;
-    throw incorrectKeyMaterial(`Key material of a ${keySpec} key has ${materialBytes} bytes.`);
+    throw incorrectKeyMaterial(`Key material of key spec ${keySpec} has ${materialBytes} bytes.`);
   }
   const publicKey = await lending(
     kms,
@@ -170,7 +172,7 @@ async function requireFit(kms: KmsParts, key: KeyRecord, plaintext: Uint8Array):
     (lent) => kms.keyWorkers.publicKeyOf(keySpec, lent),
   );
   if (publicKey === null) {
-    throw incorrectKeyMaterial(`Key material of a ${keySpec} key is such a private key in PKCS#8 DER form.`);
+    throw incorrectKeyMaterial(`Key material of key spec ${keySpec} is such a private key in PKCS#8 DER form.`);
   }
   return publicKey;
 }

@@ -31,8 +31,10 @@ export const getParametersForImport = (
       "kms:WrappingAlgorithm": input.WrappingAlgorithm,
       "kms:WrappingKeySpec": input.WrappingKeySpec,
     }),
-    async handle({ call }, input, key) {
+    async handle(context, input, key) {
+      const { call } = context;
       const { algorithm, spec } = wrappingFor(key, input.WrappingAlgorithm, input.WrappingKeySpec);
+      context.willWait?.();
       const pair = await offMainThread(kms.keyWorkers.generate(spec));
       const privateKey = GuardedKey.take(pair.privateKey);
       try {

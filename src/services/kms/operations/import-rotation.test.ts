@@ -101,7 +101,12 @@ describe("a second material", () => {
       expect(await kms.failure("Decrypt", { CiphertextBlob })).toMatch(/is pending import\.$/);
     }
     expect(await listed()).toMatchObject([{ ImportState: "PENDING_IMPORT" }, { ImportState: "IMPORTED" }]);
-    await importMaterial(kms, KeyId, first, { ValidTo: kms.clock.wallMs() + DAY_MS });
+    const ValidTo = kms.clock.wallMs() + DAY_MS;
+    await importMaterial(kms, KeyId, first, { ValidTo });
+    const expiring = { ValidTo, ExpirationModel: "KEY_MATERIAL_EXPIRES", CurrentKeyMaterialId: newId };
+    expect((await kms.run("DescribeKey", { KeyId }))["KeyMetadata"]).toMatchObject(expiring);
+    await importMaterial(kms, KeyId, second, { ValidTo: ValidTo + DAY_MS });
+    expect((await kms.run("DescribeKey", { KeyId }))["KeyMetadata"]).toMatchObject(expiring);
     for (const CiphertextBlob of [old, fresh]) {
       expect(await kms.run("Decrypt", { CiphertextBlob })).toMatchObject({ Plaintext });
     }

@@ -294,18 +294,26 @@ describe("expiry", () => {
     const CiphertextBlob = await encrypt(KeyId);
     kms.clock.advance(1);
     expect(await stateOf(KeyId)).toBe("PendingImport");
+    const gone = async (): Promise<void> => {
+      const { KeyMetadata } = await kms.run("DescribeKey", { KeyId });
+      expect(KeyMetadata).toMatchObject({ KeyState: "PendingImport", CurrentKeyMaterialId: KeyMaterialId as string });
+      expect(KeyMetadata).not.toHaveProperty("ValidTo");
+      expect(KeyMetadata).not.toHaveProperty("ExpirationModel");
+    };
+    await gone();
     expect(await kms.failure("Decrypt", { CiphertextBlob })).toMatch(/is pending import\.$/);
     const wrapped = async (): Promise<unknown> =>
       (await kms.reader.get(materialTable, [ACCOUNT, REGION, KeyId, KeyMaterialId as string]))?.wrapped;
     expect(await wrapped()).not.toBeNull();
     await sweep();
     expect(await wrapped()).toBeNull();
+    await gone();
     expect(kms.events).toMatchObject([
       {
         eventName: "DeleteExpiredKeyMaterial",
         eventType: "AwsServiceEvent",
         resources: [{ ARN: arnOf(KeyId) }],
-        additionalEventData: { keyMaterialId: KeyMaterialId },
+        serviceEventDetails: { keyId: KeyId, keyMaterialId: KeyMaterialId },
       },
     ]);
     await sweep();

@@ -2,6 +2,7 @@ import type { ContextValues } from "../../../authz/types.ts";
 import type { AuditDetails, Operation, OperationContext, Outcome } from "../../../gateway/contract.ts";
 import type { Write } from "../../../store/metadata-store.ts";
 import { auditedKeys, keyAccess, lowerCamel } from "../access.ts";
+import { changedKey } from "../event-members.ts";
 import { type KeyOperationName, requireCustomerManaged, requireState } from "../model.ts";
 import type { KmsParts } from "../parts.ts";
 import { type KeyRecord, idOfKey, keyTable } from "../records.ts";
@@ -13,6 +14,7 @@ export interface KeyResult<Output> {
   /** The key as it is afterwards; absent: unchanged. */
   readonly changed?: KeyRecord;
   readonly writes?: readonly Write[];
+  /** The event's; default for what changes something: the key's ARN. */
   readonly responseElements?: AuditDetails["responseElements"];
   readonly committed?: () => void;
 }
@@ -65,7 +67,10 @@ export function keyOperation<Input extends { readonly KeyId: string }, Output>(
       return {
         output: result.output,
         writes: [...changed, ...(result.writes ?? [])],
-        audit: { ...auditedKeys(key), ...(responseElements === undefined ? {} : { responseElements }) },
+        audit: {
+          ...(row.readOnly ? auditedKeys(key) : changedKey(key)),
+          ...(responseElements === undefined ? {} : { responseElements }),
+        },
         ...(committed === undefined ? {} : { committed }),
       };
     },

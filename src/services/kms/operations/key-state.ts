@@ -1,6 +1,7 @@
 import type { Operation } from "../../../gateway/contract.ts";
 import { lowerCamel } from "../access.ts";
 import { constraintError } from "../errors.ts";
+import { eventDate } from "../event-members.ts";
 import { keyArnOf, keyStateOf } from "../model.ts";
 import { hasReplicas } from "../multi-region.ts";
 import type { KmsParts } from "../parts.ts";
@@ -35,7 +36,6 @@ export const enableKey = (kms: KmsParts): Operation<EnableKeyRequest, Nothing, N
         output: {},
         changed,
         writes: rotationWrites(key, changed),
-        responseElements: { keyId: keyArnOf(key) },
       };
     },
   });
@@ -50,7 +50,6 @@ export const disableKey = (kms: KmsParts): Operation<DisableKeyRequest, Nothing,
         output: {},
         changed,
         writes: rotationWrites(key, changed),
-        responseElements: { keyId: keyArnOf(key) },
         committed: () => kms.materials.forget(keyArnOf(key)),
       };
     },
@@ -88,7 +87,10 @@ export const scheduleKeyDeletion = (
           ...(deletionDateMs === null ? [] : [deletionTable.put(deletionId(key, deletionDateMs), {})]),
           ...rotationWrites(key, changed),
         ],
-        responseElements: lowerCamel(output),
+        responseElements: lowerCamel({
+          ...output,
+          ...(deletionDateMs === null ? {} : { DeletionDate: eventDate(deletionDateMs) }),
+        }),
         committed: () => kms.materials.forget(keyArnOf(key)),
       };
     },
@@ -117,6 +119,5 @@ export const cancelKeyDeletion = (
       output: { KeyId: keyArnOf(key) },
       changed: { ...key, enabled: false, deletionDateMs: null, replicaDeletionDays: null },
       writes: key.deletionDateMs === null ? [] : [deletionTable.remove(deletionId(key, key.deletionDateMs))],
-      responseElements: { keyId: keyArnOf(key) },
     }),
   });

@@ -5,7 +5,7 @@ import type { Write } from "../../../store/metadata-store.ts";
 import { type KeyUse, auditedKeys, keyAccess } from "../access.ts";
 import { type EncryptionContext, contextConditions, requireCanonical } from "../encryption-context.ts";
 import { dryRunSucceeded, incompatibleAlgorithm } from "../errors.ts";
-import { type SpecFacts, factsOf } from "../key-specs.ts";
+import { type SpecFacts, factsOf, isPairSpec } from "../key-specs.ts";
 import { type KeyOperationName, requireState, requireUsage } from "../model.ts";
 import type { KmsParts } from "../parts.ts";
 import type { KeyRecord } from "../records.ts";
@@ -140,6 +140,7 @@ export function keyUse<Input extends KeyUseInput, Output extends object>(
     async handle(context, input, target): Promise<Outcome<Output>> {
       const key = recordOf(target, action);
       if (input.DryRun && !row.triedInDryRun) throw dryRunSucceeded();
+      if (isPairSpec(key.keySpec)) context.willWait?.();
       const { output, writes, materialId } = await row.handle(context, input, key, target);
       if (input.DryRun) {
         wipe(...Object.values(output).filter((member) => member instanceof Uint8Array));

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { eventDate } from "../event-members.ts";
 import { ACCOUNT, type KmsHarness, OTHER_ACCOUNT, REGION, kmsHarness, rootOf } from "../testing/harness.ts";
 import { keyTable } from "../records.ts";
 
@@ -43,7 +44,7 @@ describe("CreateKey", () => {
       "kms:KeySpec": "SYMMETRIC_DEFAULT",
     });
     expect(kms.last.audit.responseElements).toMatchObject({
-      keyMetadata: { aWSAccountId: ACCOUNT, keyState: "Enabled" },
+      keyMetadata: { AWSAccountId: ACCOUNT, keyState: "Enabled", creationDate: eventDate(kms.clock.wallMs()) },
     });
     const { Policy } = await kms.run("GetKeyPolicy", { KeyId: KeyMetadata.KeyId });
     expect(JSON.parse(Policy as string)).toMatchObject({
@@ -130,6 +131,11 @@ describe("a KeyId", () => {
       ["DescribeKey", arnOf(KeyId).replace(REGION, "us-west-2"), "NotFoundException: Invalid arn us-west-2"],
       ["DescribeKey", "alias/none", `NotFoundException: Alias ${aliasArn("alias/none")} is not found.`],
       ["DescribeKey", "arn:aws:s3:::bucket", "InvalidArnException: Invalid arn arn:aws:s3:::bucket"],
+      [
+        "DescribeKey",
+        arnOf(KeyId).replace("aws", "evil"),
+        `InvalidArnException: Invalid arn ${arnOf(KeyId).replace("aws", "evil")}`,
+      ],
       ["DisableKey", "alias/x", "NotFoundException: Invalid keyId 'alias/x'"],
       ["DisableKey", aliasArn("alias/x"), `NotFoundException: Invalid keyId '${aliasArn("alias/x")}'`],
       ["DescribeKey", "alias/\u0001", "NotFoundException: Invalid keyId 'alias/\u0001'"],

@@ -73,6 +73,7 @@ describe("deletion", () => {
       {
         eventName: "DeleteKey",
         eventType: "AwsServiceEvent",
+        responseElements: { keyId: arnOf(KeyId) },
         resources: [{ ARN: arnOf(KeyId) }],
         recipientAccountId: ACCOUNT,
       },

@@ -159,21 +159,42 @@ describe("imported material", () => {
     expect((await metadataIn(THIRD_REGION))["KeyState"]).toBe("Enabled");
   });
 
-  test("that waits is dropped everywhere when the primary deletes it, and by a replica alone when that does", async () => {
+  test("that waits is dropped everywhere when the primary deletes it, and waited for again when a replica does", async () => {
     await importMaterial(kms, KeyId, first, {}, there);
     const { KeyMaterialId } = await importMaterial(kms, KeyId, second, { ImportType: "NEW_KEY_MATERIAL" });
     await importMaterial(kms, KeyId, second, {}, there);
     await kms.run("DeleteImportedKeyMaterial", { KeyId, KeyMaterialId }, there);
     expect(await statesIn(OTHER_REGION)).toEqual([
       ["CURRENT", "IMPORTED"],
-      ["PENDING_ROTATION", "PENDING_IMPORT"],
+      ["PENDING_MULTI_REGION_IMPORT_AND_ROTATION", "PENDING_IMPORT"],
     ]);
     expect(await statesIn(REGION)).toEqual([
       ["CURRENT", "IMPORTED"],
-      ["PENDING_ROTATION", "IMPORTED"],
+      ["PENDING_MULTI_REGION_IMPORT_AND_ROTATION", "IMPORTED"],
     ]);
+    expect(await kms.failure("RotateKeyOnDemand", { KeyId })).toMatch(/^KMSInvalidStateException: No available key/);
     expect((await metadataIn(OTHER_REGION))["KeyState"]).toBe("Enabled");
+    await importMaterial(kms, KeyId, second, {}, there);
+    expect((await statesIn(REGION))[1]).toEqual(["PENDING_ROTATION", "IMPORTED"]);
     await kms.run("DeleteImportedKeyMaterial", { KeyId, KeyMaterialId });
     for (const region of [REGION, OTHER_REGION]) expect(await statesIn(region)).toEqual([["CURRENT", "IMPORTED"]]);
+  });
+
+  test("that waits and expires in a replica is not rotated to, from its instant on", async () => {
+    await importMaterial(kms, KeyId, first, {}, there);
+    await importMaterial(kms, KeyId, second, { ImportType: "NEW_KEY_MATERIAL" });
+    await importMaterial(kms, KeyId, second, { ValidTo: kms.clock.wallMs() + DAY_MS }, there);
+    kms.clock.advance(DAY_MS);
+    const refusal = /^KMSInvalidStateException: No available key material pending rotation/;
+    expect(await kms.failure("RotateKeyOnDemand", { KeyId })).toMatch(refusal);
+    await sweep();
+    expect(await kms.failure("RotateKeyOnDemand", { KeyId })).toMatch(refusal);
+    for (const [region, importState] of [
+      [REGION, "IMPORTED"],
+      [OTHER_REGION, "PENDING_IMPORT"],
+    ] as const) {
+      expect((await statesIn(region))[1]).toEqual(["PENDING_MULTI_REGION_IMPORT_AND_ROTATION", importState]);
+      expect((await metadataIn(region))["KeyState"]).toBe("Enabled");
+    }
   });
 });

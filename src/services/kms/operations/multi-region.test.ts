@@ -134,19 +134,39 @@ describe("ReplicateKey", () => {
     const KeyId = await kms.newKey({ MultiRegion: true });
     const before = kms.events.length;
     await kms.run("ReplicateKey", { KeyId, ReplicaRegion: OTHER_REGION });
+    const multiRegionConfiguration = {
+      multiRegionKeyType: "REPLICA",
+      primaryKey: { arn: arnIn(REGION, KeyId), region: REGION },
+      replicaKeys: [{ arn: arnIn(OTHER_REGION, KeyId), region: OTHER_REGION }],
+    };
     expect(kms.last.audit).toMatchObject({
-      requestParameters: { keyId: KeyId, replicaRegion: OTHER_REGION },
+      requestParameters: {
+        keyId: KeyId,
+        replicaRegion: OTHER_REGION,
+        bypassPolicyLockoutSafetyCheck: false,
+        description: "",
+      },
       resources: [{ arn: arnIn(REGION, KeyId) }],
+      responseElements: { replicaKeyMetadata: { aWSAccountId: ACCOUNT, multiRegionConfiguration } },
     });
     expect(kms.last.furtherEvents).toMatchObject([
       {
         region: OTHER_REGION,
         operation: "CreateKey",
-        details: { resources: [{ arn: arnIn(OTHER_REGION, KeyId) }], requestParameters: { multiRegion: true } },
+        details: {
+          resources: [{ arn: arnIn(OTHER_REGION, KeyId) }],
+          requestParameters: { multiRegion: true, customerMasterKeySpec: "SYMMETRIC_DEFAULT" },
+          responseElements: { keyMetadata: { AWSAccountId: ACCOUNT, multiRegionConfiguration } },
+        },
       },
     ]);
     expect(kms.events.slice(before)).toMatchObject([
-      { eventName: "SynchronizeMultiRegionKey", awsRegion: REGION, resources: [{ ARN: arnIn(REGION, KeyId) }] },
+      {
+        eventName: "SynchronizeMultiRegionKey",
+        awsRegion: REGION,
+        responseElements: { keyId: arnIn(REGION, KeyId) },
+        resources: [{ ARN: arnIn(REGION, KeyId) }],
+      },
     ]);
   });
 });

@@ -10,6 +10,13 @@ import {
   requestTagConditions,
 } from "../access.ts";
 import { keyAlreadyExists, keyNotFound, unsupported } from "../errors.ts";
+import {
+  changedKey,
+  creationParameters,
+  metadataElements,
+  replicaElements,
+  replicationParameters,
+} from "../event-members.ts";
 import { replicaMaterials } from "../material-family.ts";
 import { type KeyOperationName, keyArnOf, keyMetadata, requireCustomerManaged, requireState } from "../model.ts";
 import {
@@ -50,7 +57,7 @@ interface Succession {
 export const replicateKey = (kms: KmsParts): Operation<ReplicateKeyRequest, ReplicateKeyResponse, Replication> => ({
   event: "management",
   readOnly: false,
-  describe: (input) => ({ requestParameters: lowerCamel({ ...input, Tags: input.Tags?.map(lowerCamel) }) }),
+  describe: (input) => ({ requestParameters: replicationParameters(input) }),
 
   async access(context, input) {
     const named = await resolveKey(kms, context, input.KeyId);
@@ -84,7 +91,7 @@ export const replicateKey = (kms: KmsParts): Operation<ReplicateKeyRequest, Repl
     const multiRegion = withReplica(requirePrimary(primary), input.ReplicaRegion);
     const replica: KeyRecord = { ...made.replica, multiRegion };
     const metadata = keyMetadata(replica, call.nowMs);
-    const responseElements = { replicaKeyMetadata: lowerCamel(metadata), replicaPolicy: replica.policy };
+    const responseElements = { replicaKeyMetadata: replicaElements(metadata), replicaPolicy: replica.policy };
     return {
       output: {
         ReplicaKeyMetadata: metadata,
@@ -94,7 +101,9 @@ export const replicateKey = (kms: KmsParts): Operation<ReplicateKeyRequest, Repl
       writes: [
         ...made.writes,
         ...putAll([replica, made.primary, ...made.others], { multiRegion }),
-        ...kms.auditLog.entry(serviceEvent(primary, "SynchronizeMultiRegionKey", kms.random.uuid(), call.nowMs)),
+        ...kms.auditLog.entry(
+          serviceEvent(primary, { eventName: "SynchronizeMultiRegionKey" }, kms.random.uuid(), call.nowMs),
+        ),
       ],
       audit: { ...auditedKeys(primary), responseElements },
       furtherEvents: [
@@ -103,8 +112,8 @@ export const replicateKey = (kms: KmsParts): Operation<ReplicateKeyRequest, Repl
           operation: "CreateKey",
           details: {
             ...auditedKeys(replica),
-            requestParameters: creationParameters(replica, input),
-            responseElements: { keyMetadata: lowerCamel(metadata) },
+            requestParameters: replicaParameters(replica, input),
+            responseElements: { keyMetadata: metadataElements(metadata) },
           },
         },
       ],
@@ -161,13 +170,13 @@ export const updatePrimaryRegion = (kms: KmsParts): Operation<UpdatePrimaryRegio
         ...rotationWrites(primary, { ...primary, multiRegion }),
         ...rotationWrites(successor, { ...successor, multiRegion }),
       ],
-      audit: auditedKeys(primary),
+      audit: changedKey(primary),
       // AWS writes the call into both Regions.
       furtherEvents: [
         {
           region: successor.region,
           operation: "UpdatePrimaryRegion",
-          details: { ...auditedKeys(successor), requestParameters: lowerCamel(input) },
+          details: { ...changedKey(successor), requestParameters: lowerCamel(input) },
         },
       ],
     };
@@ -208,16 +217,17 @@ function creationAccess(call: Call, draft: KeyRecord, input: ReplicateKeyRequest
 }
 
 /** The event in the replica's Region says what a CreateKey with the same outcome would have said. */
-const creationParameters = (replica: KeyRecord, input: ReplicateKeyRequest): Readonly<Record<string, unknown>> => ({
-  description: replica.description,
-  policy: replica.policy,
-  keySpec: replica.keySpec,
-  keyUsage: replica.keyUsage,
-  origin: replica.origin,
-  multiRegion: true,
-  bypassPolicyLockoutSafetyCheck: input.BypassPolicyLockoutSafetyCheck ?? false,
-  ...(replica.tags.length === 0 ? {} : { tags: (input.Tags ?? []).map(lowerCamel) }),
-});
+const replicaParameters = (replica: KeyRecord, input: ReplicateKeyRequest): Readonly<Record<string, unknown>> =>
+  creationParameters({
+    Description: replica.description,
+    Policy: replica.policy,
+    KeySpec: replica.keySpec,
+    KeyUsage: replica.keyUsage,
+    Origin: replica.origin,
+    MultiRegion: true,
+    BypassPolicyLockoutSafetyCheck: input.BypassPolicyLockoutSafetyCheck,
+    Tags: input.Tags,
+  });
 
 function requirePrimaryFor(key: KeyRecord, operation: KeyOperationName, nowMs: number): void {
   requireCustomerManaged(key, operation);

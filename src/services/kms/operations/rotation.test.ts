@@ -142,7 +142,14 @@ describe("on demand", () => {
     expect(await kms.run("RotateKeyOnDemand", { KeyId })).toEqual({ KeyId: arnOf(KeyId) });
     expect(await materialIdOf(KeyId)).not.toBe(materialId);
     expect(await status()).toEqual(before);
-    expect(kms.events).toMatchObject([{ eventName: "RotateKey", additionalEventData: { rotationType: "ON_DEMAND" } }]);
+    const serviceEventDetails = {
+      rotationType: "ON_DEMAND",
+      keyOrigin: "AWS_KMS",
+      previousKeyMaterialId: materialId,
+      currentKeyMaterialId: await materialIdOf(KeyId),
+      keyId: KeyId,
+    };
+    expect(kms.events).toMatchObject([{ eventName: "RotateKey", responseElements: null, serviceEventDetails }]);
     expect(await rotations()).toMatchObject([{ RotationType: "ON_DEMAND", RotationDate: kms.clock.wallMs() }]);
   });
 
