@@ -12,6 +12,7 @@ import { fileSealProvider } from "./seal/file-provider.ts";
 import { Keyring } from "./seal/keyring.ts";
 import { passphraseSealProvider } from "./seal/passphrase-provider.ts";
 import type { SealProvider } from "./seal/provider.ts";
+import { type AccountAdministration, accountAdministration } from "./server/accounts.ts";
 import { openAdminSocket } from "./server/admin-socket.ts";
 import { adminRoutes } from "./server/administration.ts";
 import { type Api, createApi } from "./server/api.ts";
@@ -22,6 +23,7 @@ import { type Listeners, openListeners } from "./server/listeners.ts";
 import type { Log } from "./server/log.ts";
 import { writePrivateFile } from "./server/private-file.ts";
 import { requireKnownQuotas } from "./server/quotas.ts";
+import { answerWhy, type WhyAnswer } from "./server/why.ts";
 import { newAccountId } from "./services/iam/accounts.ts";
 import { type DataDirectory, openDataDirectory } from "./store/data-directory.ts";
 import { DataDirectoryInUseError, lockDataDirectory } from "./store/data-directory-lock.ts";
@@ -147,6 +149,14 @@ function providerOf(opened: Opened, passphrase: string | null): SealProvider | n
   return passphrase === null ? null : passphraseSealProvider(passphrase);
 }
 
+function requireProvider(opened: Opened, passphrase: string | null): SealProvider {
+  const provider = providerOf(opened, passphrase);
+  if (provider !== null) return provider;
+  throw new OperatorError(
+    "A passphrase is needed: give --passphrase-file or --passphrase-fd, or run this in a terminal.",
+  );
+}
+
 async function askFor(opened: Opened, ask: AskPassphrase): Promise<string | null> {
   return opened.sealKind === "passphrase" ? await ask(opened.isSealNew ? "new" : "existing") : null;
 }
@@ -179,12 +189,7 @@ export async function initialize(config: InitConfig, log: Log, ask: AskPassphras
 
 async function initializeOpened(opened: Opened, ask: AskPassphrase): Promise<InitResult> {
   if (opened.deployment === null) {
-    const provider = providerOf(opened, await askFor(opened, ask));
-    if (provider === null) {
-      throw new OperatorError(
-        "A passphrase is needed: give --passphrase-file or --passphrase-fd, or run this in a terminal.",
-      );
-    }
+    const provider = requireProvider(opened, await askFor(opened, ask));
     await openDeployment({ ...opened, provider });
     await opened.keyring.seal();
   } else {
@@ -220,6 +225,61 @@ export async function storedRecord(record: StoredRecord, replacement: Uint8Array
     await records?.close();
     await store?.close();
     await lock.release();
+  }
+}
+
+/**
+ * What `waxseal account` does when no server runs on the directory: opens it, root key and all, without serving. Throws
+ * OperatorError, or what the operation throws.
+ */
+export async function manageAccounts<T>(
+  config: InitConfig,
+  log: Log,
+  ask: AskPassphrase,
+  use: (accounts: AccountAdministration) => Promise<T>,
+): Promise<T> {
+  try {
+    const opened = await openDataDir(config, systemClock(), log);
+    let records: RecordLog | null = null;
+    let api: Api | null = null;
+    try {
+      if (opened.deployment === null) {
+        throw new OperatorError(`${config.dataDir} has no account yet. Make the first one with: npx waxseal init`);
+      }
+      const provider = requireProvider(opened, await askFor(opened, ask));
+      records = await openRecords(opened.directory);
+      const { clock } = opened;
+      api = createApi({ ...opened, ...opened.chosen, kmsQuotas: "none", records, signatureClock: clock, log });
+      await openDeployment({ ...opened, provider });
+      return await use(accountsOf(opened, api));
+    } finally {
+      await sealAll(opened, api);
+      await records?.close();
+      await opened.release();
+    }
+  } catch (error) {
+    throw forOperator(error);
+  }
+}
+
+const accountsOf = (opened: Opened, { operatorOperations: operations }: Api): AccountAdministration =>
+  accountAdministration({ ...opened, ...opened.chosen, operations, managementAccountId: opened.chosen.accountId });
+
+/** The denials that are stored, of a request or event; without an id the latest. No server may run on the directory meanwhile. */
+export async function storedDenials(dataDir: string, id: string | null): Promise<WhyAnswer> {
+  try {
+    const directory = await openDirectory(dataDir);
+    const lock = await lockDataDirectory(directory);
+    let store: MetadataStore | null = null;
+    try {
+      store = await openMetadata(directory);
+      return await answerWhy({ store, clock: systemClock() }, id);
+    } finally {
+      await store?.close();
+      await lock.release();
+    }
+  } catch (error) {
+    throw forOperator(error);
   }
 }
 
@@ -347,6 +407,9 @@ async function administer(running: Running): Promise<RunningServer> {
   const routes = adminRoutes({
     status,
     testClock,
+    why: (id) => answerWhy(opened, id),
+    accounts: accountsOf(opened, api),
+    isSealed: () => opened.keyring.isSealed,
     seal: () => inTurn(() => sealAll(opened, api)),
     unseal: (passphrase) =>
       inTurn(async () => {

@@ -32,6 +32,34 @@ TagPolicy UntagPolicy ListPolicyTags
 GetAccountSummary GetAccountAuthorizationDetails
 PutUserPermissionsBoundary DeleteUserPermissionsBoundary
 ListAccountAliases CreateAccountAlias DeleteAccountAlias
+CreateGroup GetGroup UpdateGroup DeleteGroup ListGroups AddUserToGroup RemoveUserFromGroup ListGroupsForUser
+PutGroupPolicy GetGroupPolicy DeleteGroupPolicy ListGroupPolicies
+AttachGroupPolicy DetachGroupPolicy ListAttachedGroupPolicies
+CreateRole GetRole UpdateRole UpdateRoleDescription DeleteRole ListRoles UpdateAssumeRolePolicy
+TagRole UntagRole ListRoleTags PutRolePermissionsBoundary DeleteRolePermissionsBoundary
+PutRolePolicy GetRolePolicy DeleteRolePolicy ListRolePolicies
+AttachRolePolicy DetachRolePolicy ListAttachedRolePolicies
+CreateInstanceProfile GetInstanceProfile DeleteInstanceProfile ListInstanceProfiles ListInstanceProfilesForRole
+AddRoleToInstanceProfile RemoveRoleFromInstanceProfile
+TagInstanceProfile UntagInstanceProfile ListInstanceProfileTags
+CreateOpenIDConnectProvider GetOpenIDConnectProvider DeleteOpenIDConnectProvider ListOpenIDConnectProviders
+AddClientIDToOpenIDConnectProvider RemoveClientIDFromOpenIDConnectProvider UpdateOpenIDConnectProviderThumbprint
+TagOpenIDConnectProvider UntagOpenIDConnectProvider ListOpenIDConnectProviderTags
+GenerateCredentialReport GetCredentialReport
+SimulateCustomPolicy SimulatePrincipalPolicy GetContextKeysForCustomPolicy GetContextKeysForPrincipalPolicy
+""".split()
+
+ORGANIZATIONS_OPERATIONS = """
+CreateOrganization DescribeOrganization
+CreateAccount DescribeCreateAccountStatus ListCreateAccountStatus
+DescribeAccount ListAccounts ListAccountsForParent MoveAccount CloseAccount
+ListRoots ListParents ListChildren
+CreateOrganizationalUnit DescribeOrganizationalUnit UpdateOrganizationalUnit DeleteOrganizationalUnit
+ListOrganizationalUnitsForParent
+EnablePolicyType DisablePolicyType
+CreatePolicy DescribePolicy UpdatePolicy DeletePolicy ListPolicies AttachPolicy DetachPolicy
+ListPoliciesForTarget ListTargetsForPolicy
+TagResource UntagResource ListTagsForResource
 """.split()
 
 SERVICE_QUOTAS_OPERATIONS = """
@@ -46,6 +74,7 @@ SERVICES = {
     "kinesis": None,
     "iam": IAM_OPERATIONS,
     "sts": None,
+    "organizations": ORGANIZATIONS_OPERATIONS,
     "cloudtrail": ["LookupEvents"],
     "servicequotas": SERVICE_QUOTAS_OPERATIONS,
 }
@@ -161,16 +190,40 @@ SUPPLEMENT = {
                 "exception": True,
                 "members": [("message", "ErrorMessage")],
             },
+            "RecordDistributionStrategy": {"type": "string", "enum": ["AUTO", "USER_PARTITION_KEY"]},
+            "UpdateStreamRecordDistributionStrategyInput": {
+                "type": "structure",
+                "required": ["StreamARN", "RecordDistributionStrategy"],
+                "members": [
+                    ("StreamARN", "StreamARN"),
+                    ("StreamId", "StreamId"),
+                    ("RecordDistributionStrategy", "RecordDistributionStrategy"),
+                ],
+            },
         },
         "members": {
-            name: [("DryRun", "NullableBoolean")]
-            for name in [
-                "GetRecordsInput",
-                "GetShardIteratorInput",
-                "PutRecordInput",
-                "PutRecordsInput",
-                "SubscribeToShardInput",
-            ]
+            **{
+                name: [("DryRun", "NullableBoolean")]
+                for name in [
+                    "GetRecordsInput",
+                    "GetShardIteratorInput",
+                    "PutRecordInput",
+                    "PutRecordsInput",
+                    "SubscribeToShardInput",
+                ]
+            },
+            "CreateStreamInput": [("RecordDistributionStrategy", "RecordDistributionStrategy")],
+            "StreamDescriptionSummary": [("RecordDistributionStrategy", "RecordDistributionStrategy")],
+        },
+        # Streams that distribute records by themselves take records without a partition key.
+        "optional": {"PutRecordInput": ["PartitionKey"], "PutRecordsRequestEntry": ["PartitionKey"]},
+        "operations": {
+            "UpdateStreamRecordDistributionStrategy": (
+                "UpdateStreamRecordDistributionStrategyInput",
+                None,
+                """AccessDeniedException InvalidArgumentException LimitExceededException ResourceInUseException
+                ResourceNotFoundException""".split(),
+            ),
         },
         "errors": {
             name: ["DryRunOperationException"]
@@ -204,7 +257,7 @@ def supplement(name, service):
         operations[operation] = {
             "name": operation,
             "input": {"shape": request},
-            "output": {"shape": response},
+            **({} if response is None else {"output": {"shape": response}}),
             "errors": [{"shape": error} for error in errors],
         }
     for operation, errors in extra.get("errors", {}).items():
@@ -250,6 +303,8 @@ def table_row(service, name, shape):
         renamed = [(m, literal(b["locationName"])) for m, b in members.items() if b.get("locationName", m) != m]
         if renamed:
             pairs.append(("wireNames", fields(renamed)))
+        if shape.get("eventstream"):
+            pairs.append(("eventStream", "true"))
         if shape.get("exception"):
             error = shape.get("error", {})
             status = ERROR_STATUS.get(service, {}).get(name, error.get("httpStatusCode", 500 if shape.get("fault") else 400))
@@ -275,7 +330,7 @@ def type_of(shapes, name):
     shape = shapes[name]
     kind = shape["type"]
     if kind == "structure":
-        return type_name(name)
+        return f"AsyncIterable<{type_name(name)}>" if shape.get("eventstream") else type_name(name)
     if kind == "string":
         return type_name(name) if "enum" in shape else "string"
     if kind == "list":

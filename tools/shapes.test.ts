@@ -1,5 +1,6 @@
 import * as kinesisClient from "@aws-sdk/client-kinesis";
 import * as kmsClient from "@aws-sdk/client-kms";
+import * as organizationsClient from "@aws-sdk/client-organizations";
 import { describe, expect, test } from "vitest";
 import { wholeStringPattern } from "../src/protocol/constraints.ts";
 import type { ServiceModel } from "../src/protocol/model.ts";
@@ -7,6 +8,7 @@ import { model as cloudtrail } from "../src/services/cloudtrail/shapes.generated
 import { model as iam } from "../src/services/iam/shapes.generated.ts";
 import { model as kinesis } from "../src/services/kinesis/shapes.generated.ts";
 import { model as kms } from "../src/services/kms/shapes.generated.ts";
+import { model as organizations } from "../src/services/organizations/shapes.generated.ts";
 import { model as servicequotas } from "../src/services/servicequotas/shapes.generated.ts";
 import { model as sts } from "../src/services/sts/shapes.generated.ts";
 
@@ -82,10 +84,17 @@ describe("the generated tables against the newest clients", () => {
       "UpdateStreamRecordDistributionStrategy: missing",
     ]);
   });
+
+  test("Organizations has the same operations, and the same inputs for those that are served", () => {
+    const served = differences(organizations, organizationsClient).filter(
+      (line) => (organizations.operations[line.split(/[.:]/)[0] ?? ""]?.errors.length ?? 1) > 0,
+    );
+    expect(served).toEqual([]);
+  });
 });
 
 describe("the generated tables themselves", () => {
-  const models = [kms, kinesis, iam, sts, cloudtrail, servicequotas];
+  const models = [kms, kinesis, iam, sts, cloudtrail, servicequotas, organizations];
 
   test.each(models.map((model) => [model.name, model] as const))("%s names no shape that it lacks", (_name, model) => {
     const targets = Object.values(model.shapes).flatMap((shape) => {

@@ -26,16 +26,32 @@ export function signJson(
   target: string,
   input: Readonly<Record<string, unknown>>,
 ): SignedRequest {
-  const body = Buffer.from(JSON.stringify(input), "utf8");
+  const headers = { "content-type": "application/x-amz-json-1.1", "x-amz-target": target };
+  return sign(endpoint, credentials, service, headers, Buffer.from(JSON.stringify(input), "utf8"));
+}
+
+/** The same for the query protocol (IAM, STS). */
+export function signQuery(
+  endpoint: URL,
+  credentials: BenchCredentials,
+  service: string,
+  parameters: Readonly<Record<string, string>>,
+): SignedRequest {
+  const headers = { "content-type": "application/x-www-form-urlencoded; charset=utf-8" };
+  return sign(endpoint, credentials, service, headers, Buffer.from(new URLSearchParams(parameters).toString(), "utf8"));
+}
+
+function sign(
+  endpoint: URL,
+  credentials: BenchCredentials,
+  service: string,
+  own: Readonly<Record<string, string>>,
+  body: Buffer,
+): SignedRequest {
   const stamp = new Date().toISOString().replace(/[-:]|\.\d{3}/g, "");
   const day = stamp.slice(0, 8);
   const scope = `${day}/${credentials.region}/${service}/aws4_request`;
-  const headers: Record<string, string> = {
-    "content-type": "application/x-amz-json-1.1",
-    host: endpoint.host,
-    "x-amz-date": stamp,
-    "x-amz-target": target,
-  };
+  const headers: Record<string, string> = { ...own, host: endpoint.host, "x-amz-date": stamp };
   const signed = Object.keys(headers).sort();
   const canonical = [
     "POST",

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { Principal } from "../gateway/contract.ts";
 import { buildEvent } from "./build-event.ts";
 import { ACCOUNT, callOf, subjectOf } from "./testing/events.ts";
 
@@ -30,6 +31,52 @@ describe("events", () => {
       userIdentity: { userName: "ann", invokedBy: host },
     });
     expect(event).not.toHaveProperty("tlsDetails");
+  });
+
+  test("sessions show who issued them, for whom a provider vouched and whose doing they are; a web identity its provider", () => {
+    const base = { accountId: ACCOUNT, userId: "id" };
+    const session = { issuerId: "AIDAX", name: "fay", issuedAtMs: 1_700_000_000_999, mfa: false, tags: {} };
+    const identityOf = (principal: Principal) => buildEvent(subjectOf({ call: callOf({ principal }) })).userIdentity;
+    const attributes = { creationDate: "2023-11-14T22:13:20Z", mfaAuthenticated: "false" };
+    const role = `arn:aws:iam::${ACCOUNT}:role/deploy`;
+    const provider = `arn:aws:iam::${ACCOUNT}:oidc-provider/idp.test`;
+    expect(
+      identityOf({
+        ...base,
+        type: "AssumedRole",
+        arn: "s",
+        session: {
+          ...session,
+          issuerArn: role,
+          sourceIdentity: "ann",
+          federation: { provider, claims: { "idp.test:sub": "x" } },
+        },
+      }),
+    ).toMatchObject({
+      sessionContext: {
+        sessionIssuer: { type: "Role", arn: role, userName: "deploy" },
+        webIdFederationData: { federatedProvider: provider, attributes: {} },
+        attributes,
+        sourceIdentity: "ann",
+      },
+    });
+    const root = `arn:aws:iam::${ACCOUNT}:root`;
+    expect(
+      identityOf({ ...base, type: "FederatedUser", arn: "f", session: { ...session, issuerArn: root } }),
+    ).toMatchObject({
+      sessionContext: { sessionIssuer: { type: "Root", arn: root, accountId: ACCOUNT } },
+    });
+    const ownSession = { ...session, issuerArn: "u" };
+    expect(identityOf({ ...base, type: "User", arn: "u", userName: "ann", session: ownSession })).toMatchObject({
+      type: "IAMUser",
+      sessionContext: { attributes },
+    });
+    expect(identityOf({ ...base, type: "WebIdentity", arn: provider, userName: "x" })).toEqual({
+      type: "WebIdentityUser",
+      principalId: "id",
+      userName: "x",
+      identityProvider: provider,
+    });
   });
 
   test("root and role sessions are told apart from users", () => {

@@ -78,6 +78,7 @@ const EVENT_IDENTITY_TYPES: Readonly<Record<Principal["type"], string>> = {
   User: "IAMUser",
   AssumedRole: "AssumedRole",
   FederatedUser: "FederatedUser",
+  WebIdentity: "WebIdentityUser",
   Service: "AWSService",
 };
 
@@ -85,6 +86,15 @@ function userIdentity(principal: Principal, viaHost: string | null): Readonly<Re
   const type = EVENT_IDENTITY_TYPES[principal.type];
   // A service that acts by itself has no identity but its name (CloudTrail user guide, userIdentity element).
   if (principal.type === "Service") return { type, invokedBy: viaHost ?? principal.userName ?? principal.userId };
+  // Is in no account yet; CloudTrail tells who vouches for it (CloudTrail user guide, userIdentity element).
+  if (principal.type === "WebIdentity") {
+    return {
+      type,
+      principalId: principal.userId,
+      ...(principal.userName === undefined ? {} : { userName: principal.userName }),
+      identityProvider: principal.arn,
+    };
+  }
   return {
     type,
     principalId: principal.userId,
@@ -101,16 +111,33 @@ function sessionContext(
   principal: Principal,
   session: NonNullable<Principal["session"]>,
 ): Readonly<Record<string, unknown>> {
+  const { federation, sourceIdentity } = session;
   return {
-    sessionIssuer: {
-      type: principal.type === "AssumedRole" ? "Role" : "IAMUser",
-      principalId: session.issuerId,
-      arn: session.issuerArn,
-      accountId: parseArn(session.issuerArn)?.accountId ?? principal.accountId,
-      userName: session.issuerArn.split("/").at(-1) ?? "",
-    },
+    ...(principal.type === "AssumedRole" || principal.type === "FederatedUser"
+      ? { sessionIssuer: sessionIssuer(principal, session) }
+      : {}),
+    ...(federation === undefined
+      ? {}
+      : { webIdFederationData: { federatedProvider: federation.provider, attributes: {} } }),
     // AWS writes both as strings.
     attributes: { creationDate: seconds(session.issuedAtMs), mfaAuthenticated: String(session.mfa) },
+    ...(sourceIdentity === undefined ? {} : { sourceIdentity }),
+  };
+}
+
+/** The role, or the user whose credentials asked. A session of GetSessionToken is its user's own and has no other issuer. */
+function sessionIssuer(
+  principal: Principal,
+  { issuerArn, issuerId }: NonNullable<Principal["session"]>,
+): Readonly<Record<string, unknown>> {
+  const arn = parseArn(issuerArn);
+  const isRoot = arn?.resource === "root";
+  return {
+    type: principal.type === "AssumedRole" ? "Role" : isRoot ? "Root" : "IAMUser",
+    principalId: issuerId,
+    arn: issuerArn,
+    accountId: arn?.accountId ?? principal.accountId,
+    ...(isRoot ? {} : { userName: issuerArn.split("/").at(-1) ?? "" }),
   };
 }
 

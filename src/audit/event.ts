@@ -20,6 +20,8 @@ export interface AuditEvent {
   readonly eventType: "AwsApiCall" | "AwsServiceEvent";
   readonly managementEvent: boolean;
   readonly recipientAccountId: string;
+  /** The same in the events that one call leaves in several accounts' trails. */
+  readonly sharedEventID?: string;
   /** Of `AwsServiceEvent`s alone: what the service did by itself. */
   readonly serviceEventDetails?: Readonly<Record<string, unknown>>;
   readonly eventCategory: "Management" | "Data";

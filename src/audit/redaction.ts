@@ -36,6 +36,8 @@ const FORBIDDEN_MEMBERS: ReadonlySet<string> = new Set([
   "secretstring",
   "sessiontoken",
   "sharedsecret",
+  "tokencode",
+  "webidentitytoken",
 ]);
 
 /**
@@ -152,6 +154,7 @@ function textWith(event: AuditEvent, body: BodyText, resourceCountMax: number): 
     (resources === undefined ? "" : `,"resources":[${resources.join(",")}]`) +
     `,"eventType":${short(event.eventType)},"managementEvent":${event.managementEvent}` +
     `,"recipientAccountId":${short(event.recipientAccountId)}` +
+    (event.sharedEventID === undefined ? "" : `,"sharedEventID":${short(event.sharedEventID)}`) +
     (serviceEventDetails === undefined ? "" : `,"serviceEventDetails":${body(serviceEventDetails)}`) +
     `,"eventCategory":${short(event.eventCategory)}` +
     (tlsDetails === undefined ? "" : `,"tlsDetails":${membersText(tlsDetails, FRAME, 0, false)}`) +

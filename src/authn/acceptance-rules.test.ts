@@ -140,6 +140,19 @@ describe("what must be covered", () => {
     await expect(authenticator.authenticate(await signing(["host"], headers), KMS)).resolves.toBeDefined();
   });
 
+  test("once each: headers that say what a request means, even when both were signed", async () => {
+    for (const [name, values] of [
+      ["x-amz-target", ["TrentService.ListKeys", "TrentService.DisableKey"]],
+      ["content-type", ["application/json", "application/x-amz-json-1.1"]],
+      ["x-amz-meta", ["a", "a"]],
+    ] as const) {
+      const joined = await signedRequest({ headers: { [name]: values.join(",") } }, { service: "kms", clock });
+      const lines = values.map((value) => [name, value] as const);
+      const apart = { ...joined, headers: [...lines, ...joined.headers.filter(([header]) => header !== name)] };
+      expect((await refusal(apart)).message).toBe(`The header '${name}' was sent more than once.`);
+    }
+  });
+
   test("host", async () => {
     const request = await signedRequest(JSON_CALL, { service: "kms", clock });
     const changed = withHeader(request, "authorization", authorizationOf(request).replace(";host;", ";"));

@@ -1,6 +1,6 @@
 /**
- * The canonical form of a request (Signature Version 4, "Create a canonical request"), as every service but S3 has it: the
- * path is normalised and encoded once more. It is computed from the bytes that arrived: a string here holds one byte per
+ * The canonical form of a request (Signature Version 4, "Create a canonical request"). For every service but S3 the path is
+ * normalised and encoded once more. It is computed from the bytes that arrived: a string here holds one byte per
  * character (Latin-1), as node:http and node:http2 hand over request targets and header values.
  */
 
@@ -44,6 +44,20 @@ export function canonicalPath(path: string): string {
   return encoded;
 }
 
+/**
+ * As S3 has it: nothing is normalised, because an object's key may hold empty and dot segments, and every byte is encoded
+ * once. Null when it holds a broken percent sequence.
+ */
+export function canonicalObjectPath(path: string): string | null {
+  const segments: string[] = [];
+  for (const segment of path.split("/")) {
+    const encoded = canonicalComponent(segment, "%2B");
+    if (encoded === null) return null;
+    segments.push(encoded);
+  }
+  return segments.join("/");
+}
+
 /** One parameter of a query string, name and value in canonical encoding. */
 export interface QueryParameter {
   readonly name: string;
@@ -68,12 +82,13 @@ export function parseQuery(query: string): readonly QueryParameter[] | null {
   return parameters;
 }
 
-function canonicalComponent(raw: string): string | null {
+/** `plus`: what stands for a plus sign, which is a space in queries alone. */
+function canonicalComponent(raw: string, plus: "%20" | "%2B" = "%20"): string | null {
   if (UNRESERVED_ONLY.test(raw)) return raw;
   let encoded = "";
   for (let at = 0; at < raw.length; at++) {
     const character = raw.charAt(at);
-    if (character === "+") encoded += "%20";
+    if (character === "+") encoded += plus;
     else if (character !== "%") encoded += encodeByte(raw.charCodeAt(at) & 0xff);
     else {
       const digits = raw.slice(at + 1, at + 3);

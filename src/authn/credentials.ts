@@ -26,3 +26,33 @@ export interface CredentialSource {
   /** Null when nobody has that key. The session token is what the request carried, unchecked: a source may keep the session in it. */
   find(accessKeyId: string, sessionToken?: string): Promise<Credential | null>;
 }
+
+/** What temporary credentials stand for. */
+export interface Session {
+  /** With its `session`. Its `accessKeyId` is that of the credentials, given when they are made. */
+  readonly principal: Principal;
+  readonly expiresMs: number;
+}
+
+export interface TemporaryCredentials {
+  /** `ASIA…`: 20 characters. */
+  readonly accessKeyId: string;
+  /** In clear: handed over once, and nowhere else. */
+  readonly secretAccessKey: string;
+  readonly sessionToken: string;
+}
+
+/** Port: temporary credentials, made and recognized without storing anything. Backed by authn/session-tokens.ts. */
+export interface SessionTokens {
+  /** Null: what the session carries does not fit into a token. */
+  issue(session: Session): TemporaryCredentials | null;
+  /** Null for whatever was not issued under this key id by this server. Expiry is the caller's to check. */
+  open(accessKeyId: string, sessionToken: string): OpenedSession | null;
+  /** The account that a temporary key's id names; null when it is no such id. Says nothing of whether there ever was such a key. */
+  accountOf(accessKeyId: string): string | null;
+}
+
+export interface OpenedSession extends Session {
+  /** Opens the token again and takes the secret access key out (UTF-8): the caller overwrites it. */
+  readonly openSecret: () => Uint8Array;
+}

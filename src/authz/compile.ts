@@ -2,22 +2,26 @@ import { compileActions, compileResources } from "./actions-and-resources.ts";
 import { compileCondition, type ConditionTest } from "./conditions.ts";
 import { parsePolicy, type ParsedStatement, type PolicyOptions } from "./parse.ts";
 import { settled } from "./evaluation.ts";
-import { matchNotPrincipal, matchPrincipal } from "./principals.ts";
+import { bindPrincipals, matchNotPrincipal, matchPrincipal, namesIn, type PrincipalIds } from "./principals.ts";
 import type { AuthorizationRequest, CompiledPolicy, CompiledStatement, Evaluation, PrincipalMatch } from "./types.ts";
 
 /**
  * Checks a policy document and compiles it to closures: everything that can be wrong with a document is found here, so
- * that evaluating it cannot fail.
+ * that evaluating it cannot fail. `ids`: what the principals that it names were bound to when it was stored.
  * @throws PolicyError
  */
-export function compilePolicy(document: string, options: PolicyOptions): CompiledPolicy {
+export function compilePolicy(document: string, options: PolicyOptions, ids: PrincipalIds = {}): CompiledPolicy {
   const policy = parsePolicy(document, options);
   // Before version 2012-10-17 the language had no variables; `${…}` is plain text there.
   const variables = policy.version === "2012-10-17";
-  return { id: options.id, statements: policy.statements.map((statement) => compileStatement(statement, variables)) };
+  return {
+    id: options.id,
+    statements: policy.statements.map((statement) => compileStatement(statement, variables, ids)),
+    principals: [...new Set(policy.statements.flatMap(({ principals }) => namesIn(principals?.set ?? null)))],
+  };
 }
 
-function compileStatement(statement: ParsedStatement, variables: boolean): CompiledStatement {
+function compileStatement(statement: ParsedStatement, variables: boolean, ids: PrincipalIds): CompiledStatement {
   const { index, sid, effect, resources } = statement;
   const path = `Statement[${index}]`;
   const coversAction = compileActions(statement.actions, `${path}.Action`);
@@ -29,7 +33,7 @@ function compileStatement(statement: ParsedStatement, variables: boolean): Compi
     sid,
     index,
     effect,
-    matchesPrincipal: compilePrincipals(statement.principals),
+    matchesPrincipal: compilePrincipals(statement.principals, ids),
     matches: (evaluation) =>
       settled(coversAction(evaluation.action, evaluation), evaluation, effect) &&
       (coversResource === null ||
@@ -45,8 +49,10 @@ function allHold(conditions: readonly ConditionTest[], evaluation: Evaluation, e
 
 function compilePrincipals(
   principals: ParsedStatement["principals"],
+  ids: PrincipalIds,
 ): (request: AuthorizationRequest) => PrincipalMatch {
   if (principals === null) return () => "exact";
-  const { negated, set } = principals;
+  const { negated } = principals;
+  const set = bindPrincipals(principals.set, ids);
   return negated ? (request) => matchNotPrincipal(set, request) : (request) => matchPrincipal(set, request.principal);
 }

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { ANY_ONE, ANY_RUN, automatonMatches, globMatches, type GlobToken } from "./glob.ts";
+import { ANY_ONE, ANY_RUN, automatonMatches, globMatches, type GlobToken, literalRuns, runsMatch } from "./glob.ts";
 
 const tokens = (pattern: string): GlobToken[] =>
   pattern.split("").map((c) => (c === "*" ? ANY_RUN : c === "?" ? ANY_ONE : c.charCodeAt(0)));
@@ -30,6 +30,22 @@ describe("glob patterns", () => {
   ])("%j takes %j: %j", (pattern, text, expected) => {
     expect(globMatches(tokens(pattern), text)).toBe(expected);
     expect(automatonMatches(tokens(pattern), text, 0, text.length)).toBe(expected);
+  });
+
+  test("looking for literal runs follows the definition, also inside a longer text", () => {
+    fc.assert(
+      fc.property(
+        fc.string({ unit: fc.constantFrom("a", "b", "*"), maxLength: 9 }),
+        fc.string({ unit: fc.constantFrom("a", "b"), maxLength: 12 }),
+        (pattern, text) => {
+          const runs = literalRuns(tokens(pattern)) ?? [];
+          expect(runsMatch(runs, text, 0, text.length)).toBe(means(pattern, text));
+          expect(runsMatch(runs, `ab${text}ba`, 2, 2 + text.length)).toBe(means(pattern, text));
+        },
+      ),
+      { numRuns: 2000 },
+    );
+    expect(literalRuns(tokens("a?"))).toBeNull();
   });
 
   test("both matchers follow the definition", () => {

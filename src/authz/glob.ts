@@ -58,6 +58,44 @@ export function globMatches(
 }
 
 /**
+ * Longer texts and patterns are left to `globMatches`, whose cost is bounded whatever they contain. Below, looking for a run
+ * costs at most some two microseconds, which the characters that are charged for cover.
+ */
+const RUNS_LENGTH_MAX = 256;
+
+/** Whether `runsMatch` may be asked about texts and patterns so long. */
+export const isShort = (textLength: number, patternLength: number): boolean =>
+  textLength <= RUNS_LENGTH_MAX && patternLength <= RUNS_LENGTH_MAX;
+
+/** The literal texts between ANY_RUNs of a pattern (one text: there is none). Null when it has an ANY_ONE. */
+export function literalRuns(pattern: readonly GlobToken[]): readonly string[] | null {
+  const runs = [""];
+  for (const token of pattern) {
+    if (token === ANY_ONE) return null;
+    if (token === ANY_RUN) runs.push("");
+    else runs[runs.length - 1] += String.fromCharCode(token);
+  }
+  return runs;
+}
+
+/** The same question for a pattern in literal runs, each of which is taken where it is first found. */
+export function runsMatch(runs: readonly string[], text: string, from: number, to: number): boolean {
+  const first = runs[0] ?? "";
+  if (runs.length === 1) return to - from === first.length && text.startsWith(first, from);
+  const last = runs[runs.length - 1] ?? "";
+  const end = to - last.length;
+  let at = from + first.length;
+  if (at > end || !text.startsWith(first, from) || !text.startsWith(last, end)) return false;
+  for (let index = 1; index < runs.length - 1; index++) {
+    const run = runs[index] ?? "";
+    const found = text.indexOf(run, at);
+    at = found + run.length;
+    if (found < 0 || at > end) return false;
+  }
+  return true;
+}
+
+/**
  * The same question by a bit-parallel automaton: bit i of the state is set while the first i single-character tokens have
  * been matched; a bit before which an ANY_RUN stands stays set. Exported so that tests can hold both matchers together.
  */

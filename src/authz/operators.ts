@@ -1,6 +1,6 @@
 /** The condition operators: one row each. A negated operator is the complement of the row it names. */
 import { charge } from "./evaluation.ts";
-import { ANY_RUN, globMatches, type GlobToken } from "./glob.ts";
+import { ANY_RUN, globMatches, type GlobToken, isShort, literalRuns, runsMatch } from "./glob.ts";
 import { type IpAddress, type IpNetwork, networkContains, parseAddress, parseNetwork } from "./ip.ts";
 import { PolicyError, quoted } from "./policy-error.ts";
 import {
@@ -56,11 +56,14 @@ function texts(options: { readonly wildcards: boolean; readonly folds: boolean }
       if (plain !== null) exact.add(folds ? plain.toLowerCase() : plain);
       else others.push(folds ? compileFolded(template) : compileTemplate(template));
     }
+    // One text is compared sooner than its hash is made.
+    const [only] = exact.size === 1 ? exact : [];
     return {
       matches(actual, evaluation) {
         if (!charge(evaluation, LOOK_UP_STEPS + actual.length)) return false;
         const text = folds ? actual.toLowerCase() : actual;
-        return exact.has(text) || anyOf(others, text, evaluation);
+        if (only === undefined ? exact.has(text) : text === only) return true;
+        return others.length > 0 && anyOf(others, text, evaluation);
       },
       resolvable: resolvableAll(templates),
     };
@@ -166,8 +169,14 @@ const ipAddress = typed<IpAddress, IpNetwork>(
 
 const COLON = ":".charCodeAt(0);
 const ARN_SEGMENT_COUNT = 6;
-type Segments = readonly (readonly GlobToken[])[];
-const ANY_ARN: Segments = Array.from({ length: ARN_SEGMENT_COUNT }, () => [ANY_RUN]);
+interface Segment {
+  readonly tokens: readonly GlobToken[];
+  /** Null when it has a `?`. */
+  readonly runs: readonly string[] | null;
+}
+type Segments = readonly Segment[];
+const segmentOf = (tokens: readonly GlobToken[]): Segment => ({ tokens, runs: literalRuns(tokens) });
+const ANY_ARN: Segments = Array.from({ length: ARN_SEGMENT_COUNT }, () => segmentOf([ANY_RUN]));
 
 /** ARNs are compared segment by segment: a wildcard in one of the first five does not reach beyond its colon. */
 const arnLike: Compile = (expected, variables, path) => {
@@ -204,20 +213,28 @@ function arnSegments(tokens: readonly GlobToken[]): Segments | null {
     if (token === COLON && segments.length < ARN_SEGMENT_COUNT) segments.push([]);
     else segments.at(-1)?.push(token);
   }
-  return segments.length === ARN_SEGMENT_COUNT ? segments : null;
+  return segments.length === ARN_SEGMENT_COUNT ? segments.map(segmentOf) : null;
 }
 
 function arnMatches(segments: Segments, arn: string, evaluation: Evaluation): boolean {
   let from = 0;
   for (let at = 0; at < ARN_SEGMENT_COUNT; at++) {
-    const segment = segments[at] ?? [];
+    const segment = segments[at];
     const to = at === ARN_SEGMENT_COUNT - 1 ? arn.length : arn.indexOf(":", from);
     // Looking for the colon costs characters, too, though many at a time.
     if (!charge(evaluation, SEGMENT_STEPS + (((to < 0 ? arn.length : to) - from) >> 3))) return false;
-    if (to < 0 || !globMatches(segment, arn, from, to, evaluation)) return false;
+    if (to < 0 || segment === undefined || !segmentMatches(segment, arn, from, to, evaluation)) return false;
     from = to + 1;
   }
   return true;
+}
+
+function segmentMatches(segment: Segment, arn: string, from: number, to: number, evaluation: Evaluation): boolean {
+  const { runs, tokens } = segment;
+  // A run is looked for in what is left of the ARN, beyond the segment, too.
+  if (runs === null || !isShort(arn.length - from, tokens.length))
+    return globMatches(tokens, arn, from, to, evaluation);
+  return charge(evaluation, to - from + tokens.length) && runsMatch(runs, arn, from, to);
 }
 
 const when = (compile: Compile): Operator => ({ negated: false, compile });

@@ -12,14 +12,29 @@ export interface PrincipalSet {
   /** ARNs of users, role sessions and federated users. */
   readonly identities: ReadonlySet<string>;
   readonly roles: ReadonlySet<string>;
+  /** `aws:userid` of users and role sessions that were bound to their unique ids, and do not stand in `identities`. */
+  readonly userIds: ReadonlySet<string>;
+  /** Unique ids of roles that were bound to them, and do not stand in `roles`. */
+  readonly roleIds: ReadonlySet<string>;
   /** e.g. `events.amazonaws.com`. */
   readonly services: ReadonlySet<string>;
-  /** Identity providers and canonical ids: accepted and kept, though no principal here comes from one. */
+  /** Identity providers, by ARN; canonical ids are accepted and kept, though no principal here comes from one. */
   readonly others: ReadonlySet<string>;
 }
 
+/**
+ * Unique ids by ARN: `AIDA...` of a user, `AROA...` of a role, `AROA...:NAME` of a role's session. A stored policy keeps those
+ * of the principals that it names, so that one that is deleted and made again under its name is another (IAM user guide,
+ * "AWS JSON policy elements: Principal"). ARNs without one are compared as they stand: federated users, who have no unique
+ * id, and everyone in what older builds stored.
+ */
+export type PrincipalIds = Readonly<Record<string, string>>;
+
 /** The members of PrincipalSet that hold names. */
-type NameList = Exclude<keyof PrincipalSet, "everyone">;
+type NameList = Exclude<keyof PrincipalSet, "everyone" | "userIds" | "roleIds">;
+
+const NOBODY: ReadonlySet<string> = new Set();
+const UNBOUND = { userIds: NOBODY, roleIds: NOBODY };
 
 const ACCOUNT_ID = /^\d{12}$/;
 const NAME = /^[\w+=,.@-]+$/;
@@ -40,7 +55,7 @@ export function parsePrincipals(json: Json, kind: PolicyDocumentKind, path: stri
     services: new Set(),
     others: new Set(),
   };
-  if (everyone) return { everyone, ...names };
+  if (everyone) return { everyone, ...names, ...UNBOUND };
   if (typeof json === "string")
     throw new PolicyError("InvalidPrincipal", path, `${quoted(json)} is not "*" or an object`);
   const entries = Object.entries(objectOf(json, path));
@@ -56,8 +71,28 @@ export function parsePrincipals(json: Json, kind: PolicyDocumentKind, path: stri
       else names[list].add(list === "accounts" ? accountIdOf(name) : name);
     }
   }
-  return { everyone, ...names };
+  return { everyone, ...names, ...UNBOUND };
 }
+
+/** The same principals, by their unique ids where they have one. */
+export function bindPrincipals(set: PrincipalSet, ids: PrincipalIds): PrincipalSet {
+  const idOf = (arn: string): string[] => {
+    const id = Object.hasOwn(ids, arn) ? ids[arn] : undefined;
+    return id === undefined ? [] : [id];
+  };
+  const unbound = (arns: ReadonlySet<string>): Set<string> => new Set([...arns].filter((arn) => !idOf(arn).length));
+  return {
+    ...set,
+    identities: unbound(set.identities),
+    roles: unbound(set.roles),
+    userIds: new Set([...set.identities].flatMap(idOf)),
+    roleIds: new Set([...set.roles].flatMap(idOf)),
+  };
+}
+
+/** Whom a PrincipalDirectory can know: accounts, users, roles and sessions. */
+export const namesIn = (set: PrincipalSet | null): readonly string[] =>
+  set === null ? [] : [...set.accounts, ...set.identities, ...set.roles];
 
 /** Null when the name is not a principal of that type. */
 function listOf(type: string, name: string, kind: PolicyDocumentKind): NameList | null {
@@ -106,7 +141,11 @@ export function matchPrincipal(set: PrincipalSet, principal: AuthorizationPrinci
     if (set.services.has(principal.arn)) return "exact";
     return set.everyone ? "everyone" : "none";
   }
-  if (set.identities.has(principal.arn)) return "exact";
+  // Somebody whom an identity provider vouches for goes by the provider's ARN, and belongs to no account.
+  if (principal.type === "WebIdentity") {
+    return set.others.has(principal.arn) ? "exact" : set.everyone ? "everyone" : "none";
+  }
+  if (isIn(set, principal)) return "exact";
   if (set.everyone) return "everyone";
   if (roleIsIn(set, principal)) return "role";
   return set.accounts.has(principal.accountId) ? "account" : "none";
@@ -124,11 +163,15 @@ export function matchNotPrincipal(set: PrincipalSet, request: AuthorizationReque
   if (set.everyone) return "none";
   const listed =
     set.accounts.has(principal.accountId) &&
-    (principal.type === "Root" || set.identities.has(principal.arn)) &&
+    (principal.type === "Root" || isIn(set, principal)) &&
     (principal.type !== "AssumedRole" || roleIsIn(set, principal));
   return listed ? "none" : "everyone";
 }
 
-function roleIsIn(set: PrincipalSet, principal: AuthorizationPrincipal): boolean {
-  return principal.type === "AssumedRole" && principal.roleArn !== undefined && set.roles.has(principal.roleArn);
+const isIn = (set: PrincipalSet, { type, arn, userId }: AuthorizationPrincipal): boolean =>
+  set.identities.has(arn) || ((type === "User" || type === "AssumedRole") && set.userIds.has(userId));
+
+function roleIsIn(set: PrincipalSet, { type, roleArn, roleId }: AuthorizationPrincipal): boolean {
+  if (type !== "AssumedRole") return false;
+  return (roleArn !== undefined && set.roles.has(roleArn)) || (roleId !== undefined && set.roleIds.has(roleId));
 }

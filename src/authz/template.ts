@@ -1,5 +1,5 @@
 import { charge } from "./evaluation.ts";
-import { ANY_ONE, ANY_RUN, globMatches, type GlobToken } from "./glob.ts";
+import { ANY_ONE, ANY_RUN, globMatches, type GlobToken, isShort, literalRuns, runsMatch } from "./glob.ts";
 import { PolicyError, quoted } from "./policy-error.ts";
 import type { Evaluation } from "./types.ts";
 import { foldName } from "./values.ts";
@@ -138,6 +138,31 @@ export function resolveTokens(
   return textLength > lengthMax ? null : tokens;
 }
 
+/** The same for a template without ANY_ONE, as literal runs. */
+function resolveRuns(
+  template: Template,
+  evaluation: Evaluation,
+  lengthMax: number,
+): readonly string[] | undefined | null {
+  const runs: string[] = [];
+  let run = "";
+  let textLength = 0;
+  for (const part of template.parts) {
+    if (!charge(evaluation, VARIABLE_STEPS)) return null;
+    if (typeof part === "number") {
+      runs.push(run);
+      run = "";
+      continue;
+    }
+    const text = typeof part === "string" ? part : valueOf(part, evaluation);
+    if (text === undefined) return undefined;
+    textLength += text.length;
+    if (textLength <= lengthMax && charge(evaluation, text.length)) run += text;
+  }
+  runs.push(run);
+  return textLength > lengthMax ? null : runs;
+}
+
 function pushText(tokens: GlobToken[], text: string): void {
   for (let at = 0; at < text.length; at++) tokens.push(text.charCodeAt(at));
 }
@@ -146,7 +171,13 @@ function pushText(tokens: GlobToken[], text: string): void {
 export function compileTemplate(template: Template): TextMatcher {
   const { fixed, parts } = template;
   if (fixed === null) {
+    const resolvesToRuns = !parts.includes(ANY_ONE);
     return (text, evaluation) => {
+      if (resolvesToRuns && isShort(text.length, 0)) {
+        const runs = resolveRuns(template, evaluation, text.length);
+        if (runs === undefined || runs === null) return runs === null ? false : undefined;
+        return charge(evaluation, text.length) && runsMatch(runs, text, 0, text.length);
+      }
       const tokens = resolveTokens(template, evaluation, text.length);
       if (tokens === undefined || tokens === null) return tokens === null ? false : undefined;
       return globMatches(tokens, text, 0, text.length, evaluation);
@@ -159,8 +190,12 @@ export function compileTemplate(template: Template): TextMatcher {
   if (parts.length === 2 && typeof first === "string" && second === ANY_RUN) {
     return (text, evaluation) => charge(evaluation, COMPARISON_STEPS + first.length) && text.startsWith(first);
   }
+  const runs = literalRuns(fixed);
   return (text, evaluation) => {
     if (!charge(evaluation, COMPARISON_STEPS)) return false;
+    if (runs !== null && isShort(text.length, fixed.length)) {
+      return charge(evaluation, text.length + fixed.length) && runsMatch(runs, text, 0, text.length);
+    }
     return globMatches(fixed, text, 0, text.length, evaluation);
   };
 }

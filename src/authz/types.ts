@@ -36,6 +36,11 @@ export interface CompiledPolicy {
   /** How the policy is called in decisions: an ARN or `inline:NAME`. */
   readonly id: string;
   readonly statements: readonly CompiledStatement[];
+  /**
+   * The users, roles, sessions and accounts (by id) that Principal and NotPrincipal name: whoever stores the policy asks a
+   * PrincipalDirectory for them. Absent: none.
+   */
+  readonly principals?: readonly string[];
 }
 
 export interface CompiledStatement {
@@ -56,13 +61,15 @@ export interface CompiledStatement {
 export type PrincipalMatch = "none" | "account" | "everyone" | "role" | "exact";
 
 export interface AuthorizationPrincipal {
-  readonly type: "Root" | "User" | "AssumedRole" | "FederatedUser" | "Service";
+  readonly type: "Root" | "User" | "AssumedRole" | "FederatedUser" | "WebIdentity" | "Service";
   /** For an assumed role the session's ARN; for a service its name, `events.amazonaws.com`. */
   readonly arn: string;
   readonly accountId: string;
   readonly userId: string;
   /** For a role session: the role's ARN. */
   readonly roleArn?: string;
+  /** For a role session: the role's unique id, `AROA...`. */
+  readonly roleId?: string;
 }
 
 export interface AuthorizationRequest {

@@ -11,6 +11,8 @@ export class ServiceError extends Error {
   readonly status: number;
   /** Set on denials: which principal, action, resource, and what decided. Goes to the audit trail. */
   readonly details: Readonly<Record<string, unknown>> | undefined;
+  /** Further members of the error's own shape, sent beside the message in JSON: `Reason` in Organizations. */
+  readonly members: Readonly<Record<string, string>> | undefined;
 
   constructor(
     code: string,
@@ -20,6 +22,7 @@ export class ServiceError extends Error {
       readonly fault?: "client" | "server";
       readonly cause?: unknown;
       readonly details?: Readonly<Record<string, unknown>>;
+      readonly members?: Readonly<Record<string, string>>;
     } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -28,6 +31,7 @@ export class ServiceError extends Error {
     this.status = options.status ?? 400;
     this.fault = options.fault ?? (this.status >= 500 ? "server" : "client");
     this.details = options.details;
+    this.members = options.members;
   }
 }
 

@@ -1,3 +1,4 @@
+import { authzText, benchAuthz } from "../../bench/authz.ts";
 import { benchKms, kmsText } from "../../bench/kms.ts";
 import { benchStreams, streamsText } from "../../bench/streams.ts";
 import { existingServer, startWaxseal } from "../../bench/support/server-process.ts";
@@ -11,7 +12,11 @@ interface BenchCommandOptions {
   readonly json?: boolean;
 }
 
-const SUITES = { streams: { run: benchStreams, text: streamsText }, kms: { run: benchKms, text: kmsText } } as const;
+const SUITES = {
+  streams: { run: benchStreams, text: streamsText },
+  kms: { run: benchKms, text: kmsText },
+  authz: { run: benchAuthz, text: authzText },
+} as const;
 
 export async function bench(name: string, options: BenchCommandOptions): Promise<void> {
   if (!Object.hasOwn(SUITES, name))

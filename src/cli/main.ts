@@ -114,6 +114,42 @@ function build(): Command {
     .action(async (options) => (await import("./env.ts")).env(options));
 
   program
+    .command("why")
+    .description("say why a request was denied: by the id that its caller was given, or that of its audit event")
+    .argument("[id]", "id of the request (x-amzn-RequestId) or event; without it, the latest denials are listed")
+    .addOption(dataDir())
+    .option("--json", "print JSON")
+    .action(async (id: string | undefined, options) => (await import("./why.ts")).why(id ?? null, options));
+
+  const account = program
+    .command("account")
+    .description("make and list accounts, and give out access keys of their roots; works beside a running server, too")
+    .addHelpText(
+      "after",
+      "\nExamples:\n" +
+        "  npx waxseal account create --name Billing          a new account and its root's access key\n" +
+        "  npx waxseal account list\n" +
+        "  npx waxseal account key --account 123456789012     another access key, for who lost the first\n",
+    );
+  withPassphrase(account.command("create").description("make an account, and print an access key of its root"))
+    .addOption(dataDir())
+    .requiredOption("--name <name>", "how the account is called")
+    .option("--email <address>", "e-mail address that identifies it (default: one that reaches nobody)")
+    .option("--json", "print JSON: accountId, accessKeyId, secretAccessKey")
+    .action(async (options) => (await import("./account.ts")).createAccount(options));
+  withPassphrase(account.command("list").description("list the accounts of the deployment"))
+    .addOption(dataDir())
+    .option("--json", "print JSON")
+    .action(async (options) => (await import("./account.ts")).listAccounts(options));
+  withPassphrase(account.command("key").description("make an access key for the root of an account: two at most"))
+    .addOption(dataDir())
+    .requiredOption("--account <id>", "12-digit id of the account")
+    .option("--list", "list the keys that there are instead")
+    .option("--delete <key-id>", "delete this key instead; it stops working at once")
+    .option("--json", "print JSON")
+    .action(async (options) => (await import("./account.ts")).accountKey(options));
+
+  program
     .command("demo")
     .description(
       "play the main job on a fresh data directory: real AWS clients, an encrypted stream, a refusal, the audit trail",
@@ -123,8 +159,8 @@ function build(): Command {
 
   program
     .command("bench")
-    .description("measure a server: streams or kms")
-    .argument("<suite>", "streams or kms")
+    .description("measure a server: streams, kms or authz")
+    .argument("<suite>", "streams, kms or authz")
     .option(
       "--endpoint <url>",
       "measure this server instead of one of our own (takes AWS_* credentials from the environment)",

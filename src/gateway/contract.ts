@@ -2,6 +2,8 @@
  * What a service and the gateway owe each other: types only. A service is a table of operations; the gateway is the only
  * one who runs them (see request-path.ts).
  */
+import type { SessionLimits } from "../authz/policy-source.ts";
+import type { PrincipalIds } from "../authz/principals.ts";
 import type { CompiledPolicy, ContextValues } from "../authz/types.ts";
 import type { ServiceError } from "../base/errors.ts";
 import type { ServiceModel } from "../protocol/model.ts";
@@ -10,7 +12,8 @@ import type { Reader } from "../store/table.ts";
 
 /** Who calls. Made by authn from verified credentials, or by the gateway for a service that acts by itself. */
 export interface Principal {
-  readonly type: "Root" | "User" | "AssumedRole" | "FederatedUser" | "Service";
+  /** "WebIdentity": somebody whom an OpenID Connect provider vouches for, before there is a session (AssumeRoleWithWebIdentity). */
+  readonly type: "Root" | "User" | "AssumedRole" | "FederatedUser" | "WebIdentity" | "Service";
   /** e.g. `arn:aws:iam::123456789012:user/ann`; for an assumed role the session's ARN. */
   readonly arn: string;
   readonly accountId: string;
@@ -18,15 +21,26 @@ export interface Principal {
   readonly userId: string;
   readonly userName?: string;
   readonly accessKeyId?: string;
-  /** For a role session: the role's ARN and what the session carries. */
-  readonly session?: {
-    readonly issuerArn: string;
-    readonly issuerId: string;
-    readonly name: string;
-    readonly issuedAtMs: number;
-    readonly mfa: boolean;
-    readonly tags: Readonly<Record<string, string>>;
-  };
+  /** Of temporary credentials: who they were issued from and what they carry. A user's own (GetSessionToken) have it too. */
+  readonly session?: PrincipalSession;
+}
+
+export interface PrincipalSession {
+  /** The role of a role session; the user (or root) whose credentials asked, for the others. */
+  readonly issuerArn: string;
+  readonly issuerId: string;
+  /** Of a role session or a federated user. */
+  readonly name: string;
+  readonly issuedAtMs: number;
+  readonly mfa: boolean;
+  readonly tags: Readonly<Record<string, string>>;
+  /** Keys of `tags` that sessions which this one assumes inherit. */
+  readonly transitiveTagKeys?: readonly string[];
+  readonly sourceIdentity?: string;
+  /** What was given when the session was made, to limit it. Null or absent: nothing. */
+  readonly limits?: SessionLimits | null;
+  /** Of a session for a web identity: the ARN of the provider, and `aud`, `sub` ... as condition keys (`HOST:aud`). */
+  readonly federation?: { readonly provider: string; readonly claims: Readonly<Record<string, string>> };
 }
 
 /** One request on its way through, or one inner call that a service makes for it. */
@@ -41,11 +55,16 @@ export interface Call {
   readonly nowMs: number;
   readonly sourceIp: string;
   readonly userAgent: string;
+  /** The `referer` header, absent when there was none (`aws:Referer`). */
+  readonly referer?: string;
   readonly secureTransport: boolean;
   /** Of the connection, for the audit event; absent on plain HTTP. */
   readonly tls?: { readonly version: string; readonly cipherSuite: string; readonly host: string };
-  /** The service that makes this call for the principal (`kinesis`), and the ids that tie the two events together. */
-  readonly via?: { readonly service: string };
+  /**
+   * The service that makes this call for the principal (`kinesis`). `requestId` is that of the request that the principal sent:
+   * the only one it knows. `before`: the services that called one another ahead of that one, the first one first.
+   */
+  readonly via?: { readonly service: string; readonly requestId?: string; readonly before?: readonly string[] };
   /** For which resource a service calls on its own (`aws:SourceArn`). */
   readonly sourceArn?: string;
 }
@@ -152,6 +171,11 @@ export interface Operation<Input, Output, Target = unknown> {
   readonly check?: (context: OperationContext, input: Input, target: Target) => Promise<void> | void;
   /** Does it. Pure but for reads of metadata and appends to the record log: it may run again after a conflict. */
   readonly handle: (context: OperationContext, input: Input, target: Target) => Promise<Outcome<Output>>;
+  /**
+   * Of an operation whose requests need no signature, because what they carry says who calls (a web identity's token): finds
+   * that out, and throws the refusal. What signature there is is not looked at.
+   */
+  readonly identify?: (input: Input) => Promise<Principal>;
   /** The event's request parameters, from the input alone (it is also called for refused requests). Default: none. */
   readonly describe?: (input: Input) => AuditDetails;
 }
@@ -234,4 +258,24 @@ export interface Dispatch {
 export interface RememberedPermission {
   /** Null: nothing yet. The gateway's own. */
   given: object | null;
+}
+
+/**
+ * Port: who stands behind the names in resource policies and grants, for the services that store these. Implemented by
+ * services/iam. `read` is the operation's own, so that the operation runs again when a principal is deleted meanwhile.
+ */
+export interface PrincipalDirectory {
+  /** Looks up ARNs of users, roles, role sessions, federated users and accounts' roots, and bare account ids. */
+  bind(read: Reader, names: readonly string[]): Promise<BoundPrincipals>;
+  /** How a principal is shown that was bound to `id`: by its ARN while it is there, by its id from then on. */
+  nameOf(read: Reader, arn: string, id: string): Promise<string>;
+  /** A stored policy as it is shown: principals that are gone stand there by their ids, as on AWS. Null: nobody is bound. */
+  show(read: Reader, document: string, ids: PrincipalIds | null): Promise<string>;
+}
+
+export interface BoundPrincipals {
+  /** Of those who have unique ids: what is stored beside the policy. */
+  readonly ids: PrincipalIds;
+  /** Those who are not there, in the order given. A policy or grant that names any is refused. */
+  readonly unknown: readonly string[];
 }

@@ -1,5 +1,6 @@
 import { buildEvent, type CallError } from "../audit/build-event.ts";
 import type { AuditLog } from "../audit/log.ts";
+import { withOwnersEvents } from "../audit/shared-event.ts";
 import type { PolicySource, PrincipalPolicies } from "../authz/policy-source.ts";
 import { internalFailure, ServiceError } from "../base/errors.ts";
 import type { Clock } from "../base/clock.ts";
@@ -7,7 +8,8 @@ import type { Random } from "../base/random.ts";
 import type { RecordReader } from "../store/caching-reader.ts";
 import type { Expectation, MetadataStore, Write } from "../store/metadata-store.ts";
 import type { Reader } from "../store/table.ts";
-import { requireAccess } from "./access.ts";
+import { type OrganizationOf, requireAccess } from "./access.ts";
+import type { Denials } from "./denials.ts";
 import type { RequestQuotas } from "./quotas.ts";
 import { givenPermission, type GivenPermission, isStillGiven, isUntouched } from "./remembered-permission.ts";
 import type {
@@ -36,6 +38,10 @@ export interface OperationsDeps {
   readonly random: Random;
   /** Null: requests are not limited. */
   readonly requestQuotas?: RequestQuotas | null;
+  /** Where denials are recorded; null: nowhere. */
+  readonly denials?: Denials | null;
+  /** Null: no account is in an organization. */
+  readonly organizationOf?: OrganizationOf | null;
 }
 
 /**
@@ -53,7 +59,11 @@ export function createOperations(deps: OperationsDeps): Operations {
     requestId: deps.random.uuid(),
     service,
     operation,
-    via: { service: call.service },
+    via: {
+      service: call.service,
+      requestId: call.via?.requestId ?? call.requestId,
+      ...(call.via === undefined ? {} : { before: [...(call.via.before ?? []), call.via.service] }),
+    },
   });
 
   function run(call: Call, decode: () => unknown): Promise<unknown>;
@@ -150,7 +160,8 @@ async function perform(
     const refusal = error instanceof ServiceError ? error : internalFailure(error);
     const described = merge({ resources: asked.flatMap(resourceOf) }, describe());
     const failed = { eventId: deps.random.uuid(), error: { code: refusal.code, message: refusal.message } };
-    await commit(deps, [], eventOf(deps, call, service, operation, described, failed));
+    const why = await whyWrites(deps, call, refusal, failed.eventId, asked);
+    await commit(deps, [], [...eventOf(deps, call, service, operation, described, failed), ...why]);
     throw refusal;
   }
 }
@@ -204,7 +215,7 @@ async function attemptOnce(
 
 /** Finds what the request names, and throws unless the caller may. */
 async function permit(
-  { service, operation, asked }: Attempt,
+  { deps, service, operation, asked }: Attempt,
   context: OperationContext,
   policies: PrincipalPolicies,
   input: unknown,
@@ -213,7 +224,7 @@ async function permit(
   asked.splice(0, asked.length, ...checks);
   let repeatable = true;
   for (const check of checks) {
-    const given = requireAccess(context.call, service, check, policies);
+    const given = requireAccess(context.call, service, check, policies, deps.organizationOf ?? null);
     repeatable = (typeof given === "boolean" ? given : await given) && repeatable;
   }
   return { checks, target, repeatable };
@@ -270,6 +281,7 @@ const RESOURCE_TYPES: readonly (readonly [RegExp, string])[] = [
   [/^arn:[^:]*:kinesis:[^:]*:[^:]*:stream\//, "AWS::Kinesis::Stream"],
   [/^arn:[^:]*:iam:[^:]*:[^:]*:user\//, "AWS::IAM::User"],
   [/^arn:[^:]*:iam:[^:]*:[^:]*:policy\//, "AWS::IAM::ManagedPolicy"],
+  [/^arn:[^:]*:iam:[^:]*:[^:]*:role\//, "AWS::IAM::Role"],
 ];
 
 /** A management event always; a data event only when it failed. */
@@ -291,7 +303,22 @@ function eventOf(
     eventId,
     ...(error === undefined ? {} : { error }),
   });
-  return deps.auditLog.entry(event);
+  return withOwnersEvents(event, () => deps.random.uuid()).flatMap((each) => deps.auditLog.entry(each));
+}
+
+/** What tells those who may ask why a call was denied; nothing when it was not. */
+async function whyWrites(
+  { denials }: OperationsDeps,
+  call: Call,
+  refusal: ServiceError,
+  eventId: string,
+  asked: readonly AccessCheck[],
+): Promise<readonly Write[]> {
+  try {
+    return (await denials?.entries(call, refusal, eventId, asked)) ?? [];
+  } catch (cause) {
+    throw internalFailure(cause);
+  }
 }
 
 async function commit(

@@ -72,6 +72,8 @@ const isSameQuestion = (given: GivenPermission, outer: Call, clock: Clock): bool
   given.principal === outer.principal &&
   given.region === outer.region &&
   given.service === outer.service &&
+  // Conditions may ask for the whole chain (aws:CalledVia): only a call that comes straight from the caller is the same.
+  outer.via === undefined &&
   given.sourceArn === outer.sourceArn &&
   clock.monotonicMs() < given.untilMs;
 

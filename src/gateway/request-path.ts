@@ -5,21 +5,28 @@ import type { Clock } from "../base/clock.ts";
 import type { Random } from "../base/random.ts";
 import type { ErrorCodec, Protocols } from "../protocol/route.ts";
 import type { Route, WireRequest, WireResponse } from "../protocol/wire.ts";
-import type { Call } from "./contract.ts";
+import type { Call, Principal, Service } from "./contract.ts";
 import type { Operations } from "./operations.ts";
+import { refuseClosedToSession } from "./temporary-sessions.ts";
+
+/** A web identity token of 20,000 characters and a session policy, percent-encoded: all that an unsigned request can have. */
+const UNSIGNED_BODY_BYTES_MAX = 131_072;
 
 export interface RequestPath {
   readonly protocols: Protocols;
   readonly authenticator: Authenticator;
+  /** By name: which operations take requests without a signature. */
+  readonly services: ReadonlyMap<string, Service>;
   readonly operations: Operations;
   readonly refusals: RefusalCounter;
   readonly clock: Clock;
   readonly random: Random;
   /** Where services without Regions (IAM) stand: their calls may be signed for us-east-1 too, wherever they go. */
   readonly region: string;
-  /** Told of every authenticated request: when an access key was used last. */
+  /** Told of every authenticated request: when an access key, or the role of a session, was used last. */
   readonly onAuthenticated: (use: {
     readonly accessKeyId: string;
+    readonly principal: Principal;
     readonly service: string;
     readonly region: string;
     readonly nowMs: number;
@@ -71,18 +78,19 @@ function overwriteSecrets({ model, operation }: Route, output: Readonly<Record<s
 async function identify(path: RequestPath, route: Route, request: WireRequest, requestId: string): Promise<Call> {
   const nowMs = path.clock.wallMs();
   try {
-    const identity = await path.authenticator.authenticate(request, route.model);
-    const region = isGlobalService(route.model.signingName) ? path.region : identity.region;
-    path.onAuthenticated({ accessKeyId: identity.accessKeyId, service: route.model.name, region, nowMs });
+    const { principal, region } = await whoCalls(path, route, request, nowMs);
+    refuseClosedToSession(principal, route.model.name, route.operation);
+    const referer = headerOf(request, "referer");
     return {
       requestId,
-      principal: identity.principal,
+      principal,
       region,
       service: route.model.name,
       operation: route.operation,
       nowMs,
       sourceIp: request.sourceIp,
       userAgent: headerOf(request, "user-agent") ?? "",
+      ...(referer === undefined ? {} : { referer }),
       secureTransport: request.secureTransport,
       ...(request.tls === undefined ? {} : { tls: { ...request.tls, host: headerOf(request, "host") ?? "" } }),
     };
@@ -98,6 +106,28 @@ async function identify(path: RequestPath, route: Route, request: WireRequest, r
     }
     throw error;
   }
+}
+
+/** By the signature or, where the operation says so, by what the request carries in its place. */
+async function whoCalls(
+  path: RequestPath,
+  route: Route,
+  request: WireRequest,
+  nowMs: number,
+): Promise<{ readonly principal: Principal; readonly region: string }> {
+  const { model, operation } = route;
+  const identifyByInput = path.services.get(model.name)?.operations[operation]?.identify;
+  if (identifyByInput !== undefined) {
+    if (request.body.byteLength > UNSIGNED_BODY_BYTES_MAX) {
+      throw new ServiceError("RequestEntityTooLargeException", "The request body is too large.", { status: 413 });
+    }
+    return { principal: await identifyByInput(route.codec.decode(request.body)), region: path.region };
+  }
+  const identity = await path.authenticator.authenticate(request, model);
+  const region = isGlobalService(model.signingName) ? path.region : identity.region;
+  const { accessKeyId, principal } = identity;
+  path.onAuthenticated({ accessKeyId, principal, service: model.name, region, nowMs });
+  return { principal, region };
 }
 
 function headerOf(request: WireRequest, name: string): string | undefined {

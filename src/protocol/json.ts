@@ -62,6 +62,7 @@ export function encodeJsonError(
 ): WireResponse {
   const body: Record<string, string> = { __type: error.code };
   if (error.message !== "") body[messageMember(error)] = error.message;
+  Object.assign(body, error.members);
   return {
     status: error.status,
     headers: errorHeaders(error, serviceName, contentType, requestId),

@@ -1,6 +1,9 @@
 import type { MovableClock } from "../base/clock.ts";
 import { ServiceError } from "../base/errors.ts";
+import { accountRoutes } from "./account-routes.ts";
+import type { AccountAdministration } from "./accounts.ts";
 import type { AdminRoutes } from "./admin-socket.ts";
+import type { WhyAnswer } from "./why.ts";
 
 /** What whoever owns the data directory may ask of the running server. */
 export interface Administered {
@@ -8,6 +11,10 @@ export interface Administered {
   readonly seal: () => Promise<void>;
   /** Opens a sealed server; does nothing to an open one. `passphrase` is null when none was given. */
   readonly unseal: (passphrase: string | null) => Promise<void>;
+  /** The denials of a request or event; without an id the latest. */
+  readonly why: (id: unknown) => Promise<WhyAnswer>;
+  readonly accounts: AccountAdministration;
+  readonly isSealed: () => boolean;
   /** Null without test hooks. */
   readonly testClock: MovableClock | null;
 }
@@ -16,8 +23,10 @@ export interface Administered {
 const CLOCK_ADVANCE_MS_MAX = 2 * 366 * 24 * 60 * 60 * 1000;
 
 /** The admin socket's routes. */
-export function adminRoutes({ status, seal, unseal, testClock }: Administered): AdminRoutes {
+export function adminRoutes(administered: Administered): AdminRoutes {
+  const { status, seal, unseal, why, testClock } = administered;
   return {
+    ...accountRoutes(administered.accounts, administered.isSealed),
     "GET /status": status,
     "POST /seal": async () => {
       await seal();
@@ -27,6 +36,7 @@ export function adminRoutes({ status, seal, unseal, testClock }: Administered): 
       await unseal(typeof body["passphrase"] === "string" ? body["passphrase"] : null);
       return await status();
     },
+    "POST /why": async (body) => ({ ...(await why(body["id"])) }),
     "POST /test/clock": (body) => Promise.resolve({ nowMs: advance(testClock, body["advanceMs"]) }),
   };
 }

@@ -2,10 +2,12 @@ import { createAuditLog } from "../audit/audit-log.ts";
 import type { AuditLog } from "../audit/log.ts";
 import { createRefusalCounter } from "../audit/refusals.ts";
 import { createAuthenticator } from "../authn/authenticator.ts";
-import type { CredentialSource } from "../authn/credentials.ts";
+import type { SessionTokens } from "../authn/credentials.ts";
+import { createSessionTokens } from "../authn/session-tokens.ts";
 import { compilePolicy } from "../authz/compile.ts";
 import { requestContext } from "../authz/context.ts";
 import { allowsPrincipal } from "../authz/decide.ts";
+import type { PrincipalIds } from "../authz/principals.ts";
 import type { Clock } from "../base/clock.ts";
 import { ServiceError } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
@@ -14,6 +16,8 @@ import { createKeyWorkers } from "../crypto/asymmetric/worker-pool.ts";
 import { createDataKeys, type DataKeys } from "../envelope/data-keys.ts";
 import type { Service } from "../gateway/contract.ts";
 import { dispatchedKeyService } from "../gateway/key-service.ts";
+import { decodedDenial } from "../gateway/denial-message.ts";
+import { createDenials, type Denials } from "../gateway/denials.ts";
 import { createOperations, type Operations } from "../gateway/operations.ts";
 import { answer, type RequestPath } from "../gateway/request-path.ts";
 import { createProtocols } from "../protocol/route.ts";
@@ -23,17 +27,24 @@ import type { Keyring } from "../seal/keyring.ts";
 import { createCloudTrailService } from "../services/cloudtrail/api.ts";
 import { type AccessKeyUse, createAccessKeyUse } from "../services/iam/access-key-use.ts";
 import { createIamService } from "../services/iam/api.ts";
-import { createCredentialSource } from "../services/iam/credential-source.ts";
+import { memberAccounts, ofOpenAccounts } from "../services/iam/member-accounts.ts";
+import { createCredentialSource, type Credentials } from "../services/iam/credential-source.ts";
+import { principalDirectory } from "../services/iam/principal-directory.ts";
 import { createPolicySource } from "../services/iam/policy-source.ts";
+import { createRoleSource } from "../services/iam/role-source.ts";
 import { createKinesisService } from "../services/kinesis/api.ts";
 import { createKmsService } from "../services/kms/api.ts";
 import { createOwnedKeys, type OwnedKeys } from "../services/kms/owned-keys.ts";
+import { createOrganizationsService } from "../services/organizations/api.ts";
+import { organizationPlace } from "../services/organizations/place.ts";
 import { createServiceQuotasService } from "../services/servicequotas/api.ts";
 import { createStsService } from "../services/sts/api.ts";
 import { RecordReader } from "../store/caching-reader.ts";
 import type { MetadataStore } from "../store/metadata-store.ts";
 import type { RecordLog } from "../store/record-log.ts";
+import { compileServiceControl, serviceControls, withServiceControls } from "./service-controls.ts";
 import type { Log } from "./log.ts";
+import { policySimulator } from "./policy-simulator.ts";
 import { createQuotas, type QuotaProfile, type Quotas } from "./quotas.ts";
 
 export interface ApiDeps {
@@ -58,6 +69,11 @@ export interface ApiDeps {
 export interface Api {
   /** Answers one request; with 503 while the API is shut. Never rejects. */
   answer(request: WireRequest): Promise<WireResponse>;
+  /**
+   * For who owns the data directory: the same operations, authorized and recorded, but under no service control policies. One
+   * that forbids an account's root everything must not lock out who owns the machine.
+   */
+  readonly operatorOperations: Operations;
   /** Starts background work. The keyring is open. */
   open(): void;
   /** The server is about to stop: what takes long and cannot be cut short is answered with 503 from now on. */
@@ -78,29 +94,48 @@ export function createApi(deps: ApiDeps): Api {
   const auditLog = createAuditLog({ store, clock });
   const services = new Map<string, Service>();
   const quotas = createQuotas({ profile: deps.kmsQuotas, reader, clock });
-  const operations = createOperations({
+  const denials = createDenials({
+    store,
+    clock,
+    onError: (cause) => log.error("old denials could not be removed; it is tried again", cause),
+  });
+  const identityPolicies = createPolicySource({
+    reader,
+    compilePolicy: (document, id) => ({
+      ...compilePolicy(document, { id, kind: "identity", lengthMax: POLICY_LENGTH_MAX }),
+      // For whoever asks why a statement denied (gateway/denial-record.ts).
+      document,
+    }),
+    compileSessionPolicy: (document, id) => ({
+      ...compilePolicy(document, { id, kind: "session", lengthMax: POLICY_LENGTH_MAX }),
+      document,
+    }),
+    onUnusablePolicy: ({ principalArn, policyId, cause }) =>
+      log.error("a stored policy cannot be used: its principal is denied everything", cause, {
+        principalArn,
+        policyId,
+      }),
+  });
+  const controlsOf = serviceControls({ reader, store, log });
+  const gateway = {
     services,
     store,
     reader,
-    policies: createPolicySource({
-      reader,
-      compilePolicy: (document, id) => compilePolicy(document, { id, kind: "identity", lengthMax: POLICY_LENGTH_MAX }),
-      onUnusablePolicy: ({ principalArn, policyId, cause }) =>
-        log.error("a stored policy cannot be used: its principal is denied everything", cause, {
-          principalArn,
-          policyId,
-        }),
-    }),
+    policies: withServiceControls(identityPolicies, controlsOf),
+    organizationOf: organizationPlace(reader),
     auditLog,
     clock,
     random,
     requestQuotas: quotas.requests,
-  });
-  const credentials = createCredentialSource({ reader, secretBox: keyring.secretBox });
-  const shared = { operations, reader, auditLog, credentials, quotas };
+    denials,
+  };
+  const operations = createOperations(gateway);
+  const sessions = createSessionTokens({ box: keyring.secretBox, random });
+  const credentials = createCredentialSource({ reader, secretBox: keyring.secretBox, sessions, clock });
+  const shared = { operations, reader, auditLog, credentials, sessions, quotas, denials, controlsOf };
   const { data, accessKeyUse, keyWorkers, ownedKeys } = addServices(deps, services, shared);
   const authenticator = createAuthenticator({
-    credentials,
+    credentials: ofOpenAccounts(credentials, { reader, generation: () => store.generation() }),
     signatureClock: deps.signatureClock,
     regions: deps.regions,
   });
@@ -116,6 +151,7 @@ export function createApi(deps: ApiDeps): Api {
   const path: RequestPath = {
     protocols: createProtocols([...services.values()].map(({ model }) => model)),
     authenticator,
+    services,
     operations,
     refusals,
     clock,
@@ -133,8 +169,10 @@ export function createApi(deps: ApiDeps): Api {
   const forgetKeys = (): void => {
     data.clear();
     authenticator.forgetKeys();
+    credentials.forget();
   };
   return {
+    operatorOperations: createOperations({ ...gateway, policies: identityPolicies }),
     answer(request) {
       if (stops !== null) return answer(path, request);
       return Promise.resolve(path.protocols.fallbackCodec(request).encodeError(sealedError(), random.uuid()));
@@ -142,7 +180,7 @@ export function createApi(deps: ApiDeps): Api {
     open() {
       keyWorkers.accept();
       stops = [...services.values()].flatMap((service) => service.start?.() ?? []);
-      stops.push(ownedKeys.start());
+      stops.push(ownedKeys.start(), denials.start());
     },
     expectStop() {
       keyWorkers.refuse("RSA generation");
@@ -173,8 +211,11 @@ function addServices(
     readonly operations: Operations;
     readonly reader: RecordReader;
     readonly auditLog: AuditLog;
-    readonly credentials: CredentialSource;
+    readonly credentials: Credentials;
+    readonly sessions: SessionTokens;
     readonly quotas: Quotas;
+    readonly denials: Denials;
+    readonly controlsOf: ReturnType<typeof serviceControls>;
   },
 ): {
   readonly data: DataKeys;
@@ -182,7 +223,7 @@ function addServices(
   readonly keyWorkers: KeyWorkers;
   readonly ownedKeys: OwnedKeys;
 } {
-  const { operations, reader, auditLog, credentials, quotas } = shared;
+  const { operations, reader, auditLog, credentials, sessions, quotas, denials } = shared;
   const { store, keyring, clock, random, log } = deps;
   const secretBox = keyring.secretBox;
   const data = createDataKeys({ keyService: dispatchedKeyService(operations), clock });
@@ -191,8 +232,11 @@ function addServices(
     clock,
     onError: (cause) => log.error("the last use of access keys could not be written", cause),
   });
-  const compile = (kind: "identity" | "key") => (document: string, id: string) =>
-    compilePolicy(document, { id, kind, lengthMax: POLICY_LENGTH_MAX });
+  const compile =
+    (kind: "identity" | "key" | "session" | "trust") => (document: string, id: string, ids?: PrincipalIds) => ({
+      ...compilePolicy(document, { id, kind, lengthMax: POLICY_LENGTH_MAX }, ids),
+      document,
+    });
   const keyWorkers = createKeyWorkers();
   const failed = (service: string) => (error: unknown) => {
     // Work that was under way when the server was sealed goes on after the next unsealing.
@@ -207,6 +251,7 @@ function addServices(
       store,
       reader,
       auditLog,
+      principals: principalDirectory,
       regions: deps.regions,
       compilePolicy: compile("key"),
       allowsPrincipal,
@@ -226,8 +271,30 @@ function addServices(
       random,
       backgroundFailed: failed("Kinesis"),
     }),
-    createIamService({ random, secretBox, compilePolicy: compile("identity"), accessKeyUse }),
-    createStsService({ accountOfAccessKey: async (id) => (await credentials.find(id))?.principal.accountId ?? null }),
+    createIamService({
+      random,
+      secretBox,
+      compilePolicy: compile("identity"),
+      compileTrustPolicy: compile("trust"),
+      accessKeyUse,
+      simulator: policySimulator(shared.controlsOf),
+    }),
+    createStsService({
+      roles: createRoleSource({
+        compileTrustPolicy: compile("trust"),
+        onUnusableTrustPolicy: (roleArn, cause) =>
+          log.error("a stored trust policy cannot be used: nobody can assume its role", cause, { roleArn }),
+      }),
+      sessions,
+      compileSessionPolicy: compile("session"),
+      reader,
+      realClock: deps.signatureClock,
+      onProviderFailure: (providerArn, cause) =>
+        log.error("the keys of an identity provider could not be fetched", cause, { providerArn }),
+      accountOfAccessKey: (id) => credentials.accountOf(id),
+      decodeAuthorization: (accountId, message) => decodedDenial(denials, accountId, message),
+    }),
+    createOrganizationsService({ random, accounts: memberAccounts(random), compilePolicy: compileServiceControl }),
     createCloudTrailService({ auditLog }),
     createServiceQuotasService({ ...quotas, random }),
   ];

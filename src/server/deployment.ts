@@ -5,6 +5,7 @@ import { initializeSeal, readSealConfiguration } from "../seal/configuration.ts"
 import type { Keyring } from "../seal/keyring.ts";
 import type { SealProvider } from "../seal/provider.ts";
 import { newAccount } from "../services/iam/accounts.ts";
+import { newOrganization } from "../services/organizations/organization.ts";
 import type { DataDirectory } from "../store/data-directory.ts";
 import type { MetadataBytes, MetadataStore } from "../store/metadata-store.ts";
 import { type Table, table } from "../store/table.ts";
@@ -59,7 +60,17 @@ export async function openDeployment(options: OpenDeploymentOptions): Promise<De
   if ((await readSealConfiguration(store)) === null) await initializeSeal({ store, provider, clock });
   await keyring.unseal(provider);
   const deployment = (await readDeployment(store)) ?? (await createDeployment(options));
+  await ensureOrganization(options, deployment);
   return await rememberRegions(store, deployment, options.chosen.regions);
+}
+
+/** Directories of older builds have none yet. Its first account manages it. */
+async function ensureOrganization(
+  { store, random, clock }: OpenDeploymentOptions,
+  { accountId }: Deployment,
+): Promise<void> {
+  // A conflict means that there is one already, which is how it is from the second start on.
+  await store.commit(newOrganization({ managementAccountId: accountId, random, nowMs: clock.wallMs() }));
 }
 
 /** Writes down which Regions are served from now on. */

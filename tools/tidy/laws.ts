@@ -55,7 +55,7 @@ export const ROOMS: readonly Room[] = [
   { name: "services", pattern: /^src\/services\/[^/]+\//, values: SERVICE_VALUES, types: SERVICE_TYPES },
   // The command line starts the composition root and otherwise talks to servers from outside, as any client does.
   { name: "cli", pattern: /^src\/cli\//, values: ["base", "config", "main", "bench"], types: ["server"] },
-  { name: "bench", pattern: /^bench\//, values: ["base", "cli"], types: [] },
+  { name: "bench", pattern: /^bench\//, values: ["base", "cli", "authn", "authz"], types: [] },
   { name: "tools", pattern: /^tools\//, values: [], types: [] },
   // Black-box suites: they see what a user sees.
   { name: "tests", pattern: /^(tests\/|vitest\.config\.ts$)/, values: [], types: [] },

@@ -51,21 +51,34 @@ export interface SigningChoice {
   readonly region?: string;
   /** Presign instead, valid for so many seconds. */
   readonly presignSeconds?: number;
+  /** Default true; false for S3, whose paths are signed as they are. */
+  readonly uriEscapePath?: boolean;
+  /** Headers that a presigned request keeps, where the SDK would move them into the query. */
+  readonly unhoistableHeaders?: ReadonlySet<string>;
+  /** Adds `x-amz-content-sha256`; default true, as for the SDK. */
+  readonly applyChecksum?: boolean;
 }
 
-/** Signs with the AWS SDK's own signer and returns what would arrive on the wire. */
-export async function signedRequest(request: SdkRequest, choice: SigningChoice): Promise<WireRequest> {
+/** The AWS SDK's own signer. */
+export function sdkSigner(choice: SigningChoice): SignatureV4 {
   const key = choice.key ?? TEST_KEY;
-  const signer = new SignatureV4({
+  return new SignatureV4({
     service: choice.service,
     region: choice.region ?? TEST_REGION,
     sha256: Sha256,
+    applyChecksum: choice.applyChecksum ?? true,
+    uriEscapePath: choice.uriEscapePath ?? true,
     credentials: {
       accessKeyId: key.accessKeyId,
       secretAccessKey: key.secret,
       ...(key.sessionToken === undefined ? {} : { sessionToken: key.sessionToken }),
     },
   });
+}
+
+/** Signs with it and returns what would arrive on the wire. */
+export async function signedRequest(request: SdkRequest, choice: SigningChoice): Promise<WireRequest> {
+  const signer = sdkSigner(choice);
   const signingDate = new Date(choice.clock.wallMs());
   const body = request.body ?? new Uint8Array();
   const toSign = {
@@ -80,10 +93,14 @@ export async function signedRequest(request: SdkRequest, choice: SigningChoice):
   const signed =
     choice.presignSeconds === undefined
       ? await signer.sign(toSign, { signingDate })
-      : await signer.presign(toSign, { signingDate, expiresIn: choice.presignSeconds });
+      : await signer.presign(toSign, {
+          signingDate,
+          expiresIn: choice.presignSeconds,
+          unhoistableHeaders: new Set(choice.unhoistableHeaders),
+        });
   return {
     method: signed.method,
-    target: signed.path + queryString(signed.query ?? {}),
+    target: Buffer.from(signed.path, "utf8").toString("latin1") + queryString(signed.query ?? {}),
     headers: Object.entries(signed.headers).map(
       ([name, value]) => [name, Buffer.from(value, "utf8").toString("latin1")] as const,
     ),

@@ -198,16 +198,17 @@ function expand(text: string, version: string, context: Values, wildcards: boole
   return out;
 }
 
-function glob(pattern: Characters, text: string): boolean {
-  // reachable[j]: the pattern so far can take the first j characters.
-  let reachable = Array.from({ length: text.length + 1 }, (_, j) => j === 0);
-  for (const { character, wild: isWild } of pattern) {
-    reachable = reachable.map((_, j) => {
-      if (isWild && character === "*") return reachable.slice(0, j + 1).includes(true);
-      return j > 0 && reachable[j - 1] === true && ((isWild && character === "?") || character === text[j - 1]);
-    });
+/** Tries everything that a `*` could stand for. */
+function glob(pattern: Characters, text: string, patternAt = 0, textAt = 0): boolean {
+  const next = pattern[patternAt];
+  if (next === undefined) return textAt === text.length;
+  if (next.wild && next.character === "*") {
+    for (let end = textAt; end <= text.length; end++) if (glob(pattern, text, patternAt + 1, end)) return true;
+    return false;
   }
-  return reachable[text.length] === true;
+  if (textAt === text.length) return false;
+  const fits = next.wild || next.character === text[textAt];
+  return fits && glob(pattern, text, patternAt + 1, textAt + 1);
 }
 
 function conditionHolds(name: string, key: string, expected: string[], version: string, context: Values): boolean {
@@ -246,7 +247,7 @@ function compare(operator: string, actual: string, expected: string, version: st
   if (operator === "IpAddress") return inNetwork(actual, expected);
   const [a, b] = operator.startsWith("Date")
     ? [instant(actual), instant(expected)]
-    : [Number(actual), Number(expected)];
+    : [decimal(actual), decimal(expected)];
   switch (operator.replace(/^(Date|Numeric)/, "")) {
     case "Equals":
       return a === b;
@@ -261,7 +262,18 @@ function compare(operator: string, actual: string, expected: string, version: st
   }
 }
 
-const instant = (text: string): number => (/^\d{5,}$/.test(text) ? Number(text) * 1000 : Date.parse(text));
+/** NaN compares with nothing: what is no number or date is neither equal, less nor greater. */
+const decimal = (text: string): number => (/^[+-]?[0-9]+([.][0-9]+)?$/.test(text) ? Number(text) : Number.NaN);
+
+/** W3C's profile of ISO 8601, or seconds since 1970. */
+function instant(text: string): number {
+  if (/^\d{5,}$/.test(text)) return Number(text) * 1000;
+  if (!/^\d{4}(-\d\d(-\d\d(T\d\d:\d\d(:\d\d([.]\d+)?)?(Z|[+-]\d\d:\d\d))?)?)?$/.test(text)) return Number.NaN;
+  // Date.parse takes the 30th of February for the 1st of March.
+  const [year = "", month = "01", day = "01"] = text.slice(0, 10).split("-");
+  const lastDay = new Date(Date.UTC(Number(year), Number(month), 0)).getUTCDate();
+  return Number(day) > lastDay ? Number.NaN : Date.parse(text);
+}
 
 function arnLike(pattern: Characters, arn: string): boolean {
   if (pattern.length === 1 && pattern[0]?.wild === true && pattern[0].character === "*")
@@ -280,15 +292,21 @@ function inNetwork(actual: string, cidr: string): boolean {
   const [base = "", bits] = cidr.split("/");
   const [a, b] = [addressOf(actual), addressOf(base)];
   if (a === null || b === null || a.bits !== b.bits) return false;
-  const shift = BigInt(a.bits - Number(bits ?? a.bits));
+  // Of an IPv4 network written as IPv6 the prefix is counted in 128 bits.
+  const length = bits === undefined ? a.bits : Number(bits) - (a.bits === 32 && base.includes(":") ? 96 : 0);
+  const shift = BigInt(a.bits - length);
   return a.value >> shift === b.value >> shift;
 }
 
 function addressOf(text: string): { readonly bits: number; readonly value: bigint } | null {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(text)?.[1];
-  const parts = (mapped ?? text).split(".");
-  if (parts.length === 4) return { bits: 32, value: parts.reduce((sum, part) => sum * 256n + BigInt(part), 0n) };
-  if (!text.includes(":")) return null;
+  const ipv4 = mapped ?? text;
+  if (/^\d+\.\d+\.\d+\.\d+$/.test(ipv4)) {
+    const octets = ipv4.split(".");
+    if (octets.some((octet) => String(Number(octet)) !== octet || Number(octet) > 255)) return null;
+    return { bits: 32, value: octets.reduce((sum, octet) => sum * 256n + BigInt(octet), 0n) };
+  }
+  if (!/^[0-9a-f:]+$/i.test(text) || !text.includes(":")) return null;
   const [head = "", tail] = text.split("::");
   const groups = (half: string): string[] => (half === "" ? [] : half.split(":"));
   const filled = Array.from({ length: 8 - groups(head).length - groups(tail ?? "").length }, () => "0");

@@ -11,6 +11,8 @@ import { RecordReader } from "../../store/caching-reader.ts";
 import { memoryMetadataStore } from "../../store/memory-metadata-store.ts";
 import type { Expectation, MetadataStore, Write } from "../../store/metadata-store.ts";
 import { type Fault, faultyMetadataStore } from "../../store/testing/faults.ts";
+import type { OrganizationOf } from "../access.ts";
+import { createDenials, type Denials } from "../denials.ts";
 import type { AnyOperation, Call, Principal, ServiceQuotas } from "../contract.ts";
 import { createOperations, type Operations } from "../operations.ts";
 import type { RequestQuotas } from "../quotas.ts";
@@ -37,6 +39,7 @@ export interface GatewayRoom {
   readonly store: MetadataStore;
   readonly clock: MovableClock;
   readonly operations: Operations;
+  readonly denials: Denials;
   /** Every batch that the store was asked to commit, in order. */
   readonly batches: { readonly expect: readonly Expectation[]; readonly writes: readonly Write[] }[];
   /** What happens to commits from now on. */
@@ -55,7 +58,11 @@ export interface GatewayRoom {
 /** `operations` are those of a service called kms; ann may do everything there. */
 export async function gatewayRoom(
   operations: Readonly<Record<string, AnyOperation>>,
-  limits: { readonly requestQuotas?: RequestQuotas; readonly quotas?: ServiceQuotas } = {},
+  limits: {
+    readonly requestQuotas?: RequestQuotas;
+    readonly quotas?: ServiceQuotas;
+    readonly organizationOf?: OrganizationOf;
+  } = {},
 ): Promise<GatewayRoom> {
   const memory = memoryMetadataStore();
   const clock = movableClock();
@@ -72,10 +79,22 @@ export async function gatewayRoom(
   };
   const reader = new RecordReader(store);
   const auditLog = createAuditLog({ store, clock });
+  const denials = createDenials({
+    store,
+    clock,
+    onError(error) {
+      throw error;
+    },
+  });
+  const compile = (document: string, id: string) => ({
+    ...compilePolicy(document, { id, kind: "identity", lengthMax: 10_000 }),
+    document,
+  });
   const ann = principalOf("ann");
   const room: GatewayRoom = {
     store,
     clock,
+    denials,
     batches,
     commitFault: "none",
     operations: createOperations({
@@ -87,12 +106,15 @@ export async function gatewayRoom(
       reader,
       policies: createPolicySource({
         reader,
-        compilePolicy: (document, id) => compilePolicy(document, { id, kind: "identity", lengthMax: 10_000 }),
+        compilePolicy: compile,
+        compileSessionPolicy: compile,
         onUnusablePolicy: ({ cause }) => {
           throw cause;
         },
       }),
       auditLog,
+      denials,
+      organizationOf: limits.organizationOf ?? null,
       clock,
       random: systemRandom(),
     }),

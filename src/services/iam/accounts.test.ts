@@ -3,13 +3,14 @@ import { systemRandom } from "../../base/random.ts";
 import { newAccount } from "./accounts.ts";
 import { createCredentialSource } from "./credential-source.ts";
 import { ACCOUNT, iamRoom, plainBox } from "./testing/iam-room.ts";
+import { testSessions } from "./testing/sessions.ts";
 
 const input = { name: "main", random: systemRandom(), secretBox: plainBox, nowMs: 0 };
 
 describe("accounts", () => {
   test("an account has twelve digits and a root key that authenticates as root", async () => {
     const room = await iamRoom();
-    const credentials = createCredentialSource({ reader: room.reader, secretBox: plainBox });
+    const credentials = createCredentialSource({ ...room, secretBox: plainBox, sessions: testSessions });
     const root = await credentials.find(room.account.accessKeyId);
     expect(root?.principal).toEqual({
       type: "Root",
@@ -30,7 +31,7 @@ describe("accounts", () => {
 
   test("keys that nobody has, or that cannot be keys, are not found", async () => {
     const room = await iamRoom();
-    const credentials = createCredentialSource({ reader: room.reader, secretBox: plainBox });
+    const credentials = createCredentialSource({ ...room, secretBox: plainBox, sessions: testSessions });
     for (const id of [
       "AKIAAAAAAAAAAAAAAAAA",
       "",

@@ -1,8 +1,10 @@
 /** IAM's table: which operations are served, and by what. State is the account's, the same in every Region. */
 import type { Random } from "../../base/random.ts";
 import type { SecretBox } from "../../envelope/secret-box.ts";
-import type { AnyOperation, Service } from "../../gateway/contract.ts";
+import type { Service } from "../../gateway/contract.ts";
 import type { AccessKeyUse } from "./access-key-use.ts";
+import { accountRows } from "./account-rows.ts";
+import { groupKind, roleKind, userKind } from "./entities.ts";
 import type { CompilePolicy } from "./model.ts";
 import {
   createAccessKey,
@@ -11,15 +13,16 @@ import {
   listAccessKeys,
   updateAccessKey,
 } from "./operations/access-keys.ts";
-import { getAccountSummary } from "./operations/account-summary.ts";
+import { attachPolicy, detachPolicy, listAttachedPolicies, listEntitiesForPolicy } from "./operations/attachments.ts";
+import { deletePermissionsBoundary, putPermissionsBoundary } from "./operations/boundaries.ts";
+import { listEntityTags, tagEntity, untagEntity } from "./operations/entity-tags.ts";
 import {
-  attachUserPolicy,
-  detachUserPolicy,
-  listAttachedUserPolicies,
-  listEntitiesForPolicy,
-} from "./operations/attachments.ts";
-import { deleteUserPermissionsBoundary, putUserPermissionsBoundary } from "./operations/boundaries.ts";
-import { deleteUserPolicy, getUserPolicy, listUserPolicies, putUserPolicy } from "./operations/inline-policies.ts";
+  deleteInlinePolicy,
+  getInlinePolicy,
+  listInlinePolicies,
+  putInlinePolicy,
+} from "./operations/inline-policies.ts";
+import { getContextKeysForCustomPolicy, getContextKeysForPrincipalPolicy } from "./operations/context-keys.ts";
 import { createPolicy, deletePolicy, getPolicy, listPolicies } from "./operations/policies.ts";
 import { listPolicyTags, tagPolicy, untagPolicy } from "./operations/policy-tags.ts";
 import {
@@ -29,16 +32,33 @@ import {
   listPolicyVersions,
   setDefaultPolicyVersion,
 } from "./operations/policy-versions.ts";
-import { listUserTags, tagUser, untagUser } from "./operations/user-tags.ts";
+import {
+  createRole,
+  deleteRole,
+  getRole,
+  listRoles,
+  updateAssumeRolePolicy,
+  updateRole,
+  updateRoleDescription,
+} from "./operations/roles.ts";
+import { simulateCustomPolicy, simulatePrincipalPolicy } from "./operations/simulate.ts";
 import { createUser, deleteUser, getUser, listUsers, updateUser } from "./operations/users.ts";
+import type { Row } from "./row.ts";
+import type { PolicySimulator } from "./simulator.ts";
 import { model } from "./shapes.generated.ts";
 import type { Operations } from "./shapes.generated.ts";
+
+/** Each row has the types of its operation; what its target is, is its own affair. */
+// oxlint-disable-next-line no-explicit-any -- targets differ from row to row and never leave theirs
+type Table = { readonly [Name in keyof Operations]?: Row<Name, any> };
 
 export interface IamDeps {
   readonly random: Random;
   readonly secretBox: SecretBox;
   readonly compilePolicy: CompilePolicy;
+  readonly compileTrustPolicy: CompilePolicy;
   readonly accessKeyUse: AccessKeyUse;
+  readonly simulator: PolicySimulator;
 }
 
 export function createIamService(deps: IamDeps): Service {
@@ -48,9 +68,9 @@ export function createIamService(deps: IamDeps): Service {
     UpdateUser: updateUser,
     DeleteUser: deleteUser,
     ListUsers: listUsers,
-    TagUser: tagUser,
-    UntagUser: untagUser,
-    ListUserTags: listUserTags,
+    TagUser: tagEntity(userKind),
+    UntagUser: untagEntity(userKind),
+    ListUserTags: listEntityTags(userKind),
 
     CreateAccessKey: createAccessKey(deps),
     UpdateAccessKey: updateAccessKey,
@@ -58,10 +78,29 @@ export function createIamService(deps: IamDeps): Service {
     ListAccessKeys: listAccessKeys,
     GetAccessKeyLastUsed: getAccessKeyLastUsed(deps.accessKeyUse),
 
-    PutUserPolicy: putUserPolicy(deps.compilePolicy),
-    GetUserPolicy: getUserPolicy,
-    DeleteUserPolicy: deleteUserPolicy,
-    ListUserPolicies: listUserPolicies,
+    CreateRole: createRole(deps),
+    GetRole: getRole(deps.accessKeyUse),
+    UpdateRole: updateRole,
+    UpdateRoleDescription: updateRoleDescription,
+    UpdateAssumeRolePolicy: updateAssumeRolePolicy(deps.compileTrustPolicy),
+    DeleteRole: deleteRole,
+    ListRoles: listRoles,
+    TagRole: tagEntity(roleKind),
+    UntagRole: untagEntity(roleKind),
+    ListRoleTags: listEntityTags(roleKind),
+
+    PutUserPolicy: putInlinePolicy(userKind, deps.compilePolicy),
+    GetUserPolicy: getInlinePolicy(userKind),
+    DeleteUserPolicy: deleteInlinePolicy(userKind),
+    ListUserPolicies: listInlinePolicies(userKind),
+    PutGroupPolicy: putInlinePolicy(groupKind, deps.compilePolicy),
+    GetGroupPolicy: getInlinePolicy(groupKind),
+    DeleteGroupPolicy: deleteInlinePolicy(groupKind),
+    ListGroupPolicies: listInlinePolicies(groupKind),
+    PutRolePolicy: putInlinePolicy(roleKind, deps.compilePolicy),
+    GetRolePolicy: getInlinePolicy(roleKind),
+    DeleteRolePolicy: deleteInlinePolicy(roleKind),
+    ListRolePolicies: listInlinePolicies(roleKind),
 
     CreatePolicy: createPolicy(deps),
     GetPolicy: getPolicy,
@@ -77,16 +116,29 @@ export function createIamService(deps: IamDeps): Service {
     ListPolicyVersions: listPolicyVersions,
     SetDefaultPolicyVersion: setDefaultPolicyVersion,
 
-    AttachUserPolicy: attachUserPolicy,
-    DetachUserPolicy: detachUserPolicy,
-    ListAttachedUserPolicies: listAttachedUserPolicies,
+    AttachUserPolicy: attachPolicy(userKind),
+    DetachUserPolicy: detachPolicy(userKind),
+    ListAttachedUserPolicies: listAttachedPolicies(userKind),
+    AttachGroupPolicy: attachPolicy(groupKind),
+    DetachGroupPolicy: detachPolicy(groupKind),
+    ListAttachedGroupPolicies: listAttachedPolicies(groupKind),
+    AttachRolePolicy: attachPolicy(roleKind),
+    DetachRolePolicy: detachPolicy(roleKind),
+    ListAttachedRolePolicies: listAttachedPolicies(roleKind),
     ListEntitiesForPolicy: listEntitiesForPolicy,
 
-    PutUserPermissionsBoundary: putUserPermissionsBoundary,
-    DeleteUserPermissionsBoundary: deleteUserPermissionsBoundary,
+    PutUserPermissionsBoundary: putPermissionsBoundary(userKind),
+    DeleteUserPermissionsBoundary: deletePermissionsBoundary(userKind),
+    PutRolePermissionsBoundary: putPermissionsBoundary(roleKind),
+    DeleteRolePermissionsBoundary: deletePermissionsBoundary(roleKind),
 
-    GetAccountSummary: getAccountSummary,
-  } satisfies Partial<Record<keyof Operations, AnyOperation>>;
+    SimulateCustomPolicy: simulateCustomPolicy(deps.simulator),
+    SimulatePrincipalPolicy: simulatePrincipalPolicy(deps.simulator),
+    GetContextKeysForCustomPolicy: getContextKeysForCustomPolicy(deps.simulator),
+    GetContextKeysForPrincipalPolicy: getContextKeysForPrincipalPolicy(deps.simulator),
+
+    ...accountRows(deps),
+  } satisfies Table;
   return {
     model,
     operations,

@@ -21,12 +21,15 @@ export const accessDenied = (principalArn: string, action: string, resource: str
     },
   );
 
-export const noSuchUser = (userName: string): ServiceError =>
-  noSuchEntity(`The user with name ${userName} cannot be found.`);
+/** What policies are attached to. */
+type EntityType = "user" | "group" | "role";
+
+export const noSuchNamed = (type: EntityType, name: string): ServiceError =>
+  noSuchEntity(`The ${type} with name ${name} cannot be found.`);
 export const noSuchAccessKey = (accessKeyId: string): ServiceError =>
   noSuchEntity(`The Access Key with id ${accessKeyId} cannot be found.`);
-export const noSuchUserPolicy = (policyName: string): ServiceError =>
-  noSuchEntity(`The user policy with name ${policyName} cannot be found.`);
+export const noSuchInlinePolicy = (type: EntityType, policyName: string): ServiceError =>
+  noSuchEntity(`The ${type} policy with name ${policyName} cannot be found.`);
 export const noSuchPolicy = (arn: string): ServiceError => noSuchEntity(`Policy ${arn} was not found.`);
 export const policyNotAttachable = (arn: string): ServiceError =>
   noSuchEntity(`Policy ${arn} does not exist or is not attachable.`);
@@ -37,6 +40,8 @@ export const noSuchPolicyVersion = (arn: string, versionId: string): ServiceErro
 
 export const userExists = (userName: string): ServiceError =>
   alreadyExists(`User with name ${userName} already exists.`);
+export const roleExists = (roleName: string): ServiceError =>
+  alreadyExists(`Role with name ${roleName} already exists.`);
 export const policyExists = (policyName: string): ServiceError =>
   alreadyExists(`A policy called ${policyName} already exists. Duplicate names are not allowed.`);
 
@@ -44,6 +49,10 @@ export const mustDelete = (what: "access keys" | "policies"): ServiceError =>
   deleteConflict(`Cannot delete entity, must delete ${what} first.`);
 export const mustDetachPolicies = (): ServiceError =>
   deleteConflict("Cannot delete entity, must detach all policies first.");
+export const mustRemoveFromInstanceProfile = (): ServiceError =>
+  deleteConflict("Cannot delete entity, must remove roles from instance profile first.");
+export const mustRemoveFromGroups = (): ServiceError =>
+  deleteConflict("Cannot delete entity, must remove users from group first.");
 export const policyAttached = (): ServiceError => deleteConflict("Cannot delete a policy attached to entities.");
 export const policyHasVersions = (): ServiceError =>
   deleteConflict(
@@ -54,8 +63,8 @@ export const defaultVersion = (): ServiceError => deleteConflict("Cannot delete 
 
 export const quotaExceeded = (quota: string, value: number): ServiceError =>
   limitExceeded(`Cannot exceed quota for ${quota}: ${value}`);
-export const userPolicySizeExceeded = (userName: string, sizeMax: number): ServiceError =>
-  limitExceeded(`Maximum policy size of ${sizeMax} bytes exceeded for user ${userName}`);
+export const inlinePolicySizeExceeded = (type: EntityType, name: string, sizeMax: number): ServiceError =>
+  limitExceeded(`Maximum policy size of ${sizeMax} bytes exceeded for ${type} ${name}`);
 export const tooManyTags = (): ServiceError => limitExceeded("The number of tags has reached the maximum limit.");
 export const tooManyVersions = (versionsMax: number): ServiceError =>
   limitExceeded(

@@ -7,11 +7,22 @@ import type { CompiledPolicy } from "../../authz/types.ts";
 export const ACCESS_KEYS_PER_USER_MAX = 2;
 export const POLICY_VERSIONS_MAX = 5;
 export const ATTACHED_POLICIES_PER_USER_MAX = 10;
+export const ATTACHED_POLICIES_PER_GROUP_MAX = 10;
+export const ATTACHED_POLICIES_PER_ROLE_MAX = 10;
 export const TAGS_MAX = 50;
 export const USERS_PER_ACCOUNT_MAX = 5_000;
+export const ROLES_PER_ACCOUNT_MAX = 1_000;
 export const POLICIES_PER_ACCOUNT_MAX = 1_500;
 /** Characters that are not white space, over all inline policies of a user. */
 export const USER_POLICY_SIZE_MAX = 2_048;
+/** The same, of a group. */
+export const GROUP_POLICY_SIZE_MAX = 5_120;
+/** The same, of a role. */
+export const ROLE_POLICY_SIZE_MAX = 10_240;
+/** Characters that are not white space, of a role's trust policy: AWS's default, which it raises to 4,096 on request (unverified). */
+export const TRUST_POLICY_SIZE_MAX = 2_048;
+/** How long a role's sessions may last where its maximum is not set (IAM API Reference, CreateRole). */
+export const MAX_SESSION_SECONDS_DEFAULT = 3_600;
 /** Characters that are not white space, of one version of a managed policy. */
 export const MANAGED_POLICY_SIZE_MAX = 6_144;
 
@@ -23,11 +34,28 @@ export interface Tag {
   readonly value: string;
 }
 
-/** Parses, checks and compiles a policy document that names no principal. Throws ServiceError when it is malformed. */
+/** Parses, checks and compiles a policy document of one kind. Throws PolicyError when it is malformed. */
 export type CompilePolicy = (document: string, id: string) => CompiledPolicy;
 
 export const userArn = (accountId: string, path: string, userName: string): string =>
   formatArn("iam", "", accountId, `user${path}${userName}`);
+
+export const groupArn = (accountId: string, path: string, groupName: string): string =>
+  formatArn("iam", "", accountId, `group${path}${groupName}`);
+
+export const roleArn = (accountId: string, path: string, roleName: string): string =>
+  formatArn("iam", "", accountId, `role${path}${roleName}`);
+
+/** Account, kind and name in the ARN of a user or role, whatever its path; null when it is neither. */
+export function parseIssuerArn(
+  arn: string,
+): { readonly accountId: string; readonly type: "user" | "role"; readonly name: string } | null {
+  const parsed = parseArn(arn);
+  if (parsed === null || parsed.service !== "iam" || parsed.region !== "") return null;
+  const match = /^(user|role)\/(?:[!-~]+\/)?([\w+=,.@-]{1,64})$/.exec(parsed.resource);
+  if (match?.[2] === undefined) return null;
+  return { accountId: parsed.accountId, type: match[1] === "user" ? "user" : "role", name: match[2] };
+}
 
 export const policyArn = (accountId: string, path: string, policyName: string): string =>
   formatArn("iam", "", accountId, `policy${path}${policyName}`);
@@ -47,8 +75,11 @@ const ID_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
 const idText = (bytes: Uint8Array): string => Array.from(bytes, (byte) => ID_ALPHABET.charAt(byte & 31)).join("");
 
-/** `AIDA…` and `ANPA…`: 21 characters. */
-export const newEntityId = (prefix: "AIDA" | "ANPA", random: Random): string => prefix + idText(random.bytes(17));
+/** A user, a group, a role, an instance profile, a managed policy (IAM User Guide, "Unique identifiers"). */
+export type EntityIdPrefix = "AIDA" | "AGPA" | "AROA" | "AIPA" | "ANPA";
+
+/** `AIDA…` and the like: 21 characters. */
+export const newEntityId = (prefix: EntityIdPrefix, random: Random): string => prefix + idText(random.bytes(17));
 
 /** `AKIA…`: 20 characters. */
 export const newAccessKeyId = (random: Random): string => `AKIA${idText(random.bytes(16))}`;
@@ -63,9 +94,15 @@ export const policySize = (document: string): number => document.replace(/\s/g, 
 /** White space is not counted, so it alone could make records large: beyond this length it is not kept. */
 const KEPT_WHITE_SPACE_LENGTH_MAX = 16_384;
 
-/** The document as it is stored. It must have been compiled, so it is known to be JSON. */
-export const storedDocument = (document: string): string =>
-  document.length <= KEPT_WHITE_SPACE_LENGTH_MAX ? document : JSON.stringify(JSON.parse(document));
+/** Characters of all inline policies of an entity as they are stored: white space inside of texts, which is kept, fills records too. */
+export const INLINE_POLICIES_LENGTH_MAX = 131_072;
+
+/**
+ * The document as it is stored. It must have been compiled, so it is known to be JSON. `otherLength`: characters of the
+ * documents that the same record holds already.
+ */
+export const storedDocument = (document: string, otherLength = 0): string =>
+  document.length + otherLength <= KEPT_WHITE_SPACE_LENGTH_MAX ? document : JSON.stringify(JSON.parse(document));
 
 /** Policy documents leave IAM percent-encoded (RFC 3986), which is stricter than encodeURIComponent. */
 export const encodedDocument = (document: string): string =>

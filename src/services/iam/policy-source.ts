@@ -1,17 +1,19 @@
-import type { PolicySource, PrincipalPolicies } from "../../authz/policy-source.ts";
+import type { PolicyHolder, PolicySource, PrincipalPolicies, SessionLimits } from "../../authz/policy-source.ts";
 import type { CompiledPolicy } from "../../authz/types.ts";
+import { accountRootArn } from "../../base/arn.ts";
 import type { Reader } from "../../store/table.ts";
-import { awsManagedPolicy } from "./aws-managed-policies.ts";
-import { foldedName, parsePolicyArn } from "./model.ts";
+import { compiledDocument, createCompiledPolicies } from "./compiled-policies.ts";
+import type { CompiledPolicies, NamedPolicy } from "./compiled-policies.ts";
+import { foldedName, parseIssuerArn } from "./model.ts";
 import type { CompilePolicy } from "./model.ts";
 import { inlinePolicyId } from "./operations/inline-policies.ts";
-import { policies, users } from "./records.ts";
-import type { PolicyRecord, UserRecord } from "./records.ts";
+import { groups, roles, users } from "./records.ts";
+import type { GroupRecord, RoleRecord, UserRecord } from "./records.ts";
 
 /** Why a principal is denied everything: something that decisions need is missing or cannot be read. */
 export interface UnusablePolicy {
   readonly principalArn: string;
-  /** An ARN, or `inline:NAME`. */
+  /** An ARN, or the name of an inline policy. */
   readonly policyId: string;
   readonly cause: unknown;
 }
@@ -19,6 +21,7 @@ export interface UnusablePolicy {
 export interface PolicySourceDeps {
   readonly reader: Reader;
   readonly compilePolicy: CompilePolicy;
+  readonly compileSessionPolicy: CompilePolicy;
   /** Told of what was found, for each request that meets it (the log). */
   readonly onUnusablePolicy: (problem: UnusablePolicy) => void;
 }
@@ -31,102 +34,186 @@ const NOTHING: PrincipalPolicies = {
   tags: {},
 };
 
-/** An explicit deny, because a policy that cannot be read may have held one. */
-const denyEverything = (id: string): CompiledPolicy => ({
+/** Always this object: who remembers a permission compares it. */
+const NO_SESSION_POLICIES: readonly CompiledPolicy[] = [];
+
+const everything = (id: string, effect: "Allow" | "Deny", sid: string | null): CompiledPolicy => ({
   id,
-  statements: [
-    { sid: "UnusablePolicy", index: 0, effect: "Deny", matchesPrincipal: () => "exact", matches: () => true },
-  ],
+  statements: [{ sid, index: 0, effect, matchesPrincipal: () => "exact", matches: () => true }],
 });
 
-/** A compiled document, or what kept it from being one. */
-type Compiled = { readonly policy: CompiledPolicy } | { readonly cause: unknown };
+/** An explicit deny, because a policy that cannot be read may have held one. */
+const denyEverything = (id: string): CompiledPolicy => everything(id, "Deny", "UnusablePolicy");
 
-interface UserParts {
-  readonly inline: readonly (readonly [id: string, compiled: Compiled])[];
-  readonly tags: Readonly<Record<string, string>>;
-}
+const nothingFor = (principalArn: string): PrincipalPolicies => ({
+  ...NOTHING,
+  identityPolicies: [denyEverything(principalArn)],
+});
+
+/** The account's root may do everything, without a policy that says so: what sessions of a federated user of root begin with. */
+const ROOT_POLICIES: PrincipalPolicies = { ...NOTHING, identityPolicies: [everything("root", "Allow", null)] };
+
+/** Tells of a policy that cannot be used, and puts a deny in its place. */
+type Usable = (principalArn: string, named: NamedPolicy) => CompiledPolicy;
 
 /**
- * The policies of IAM's principals. Reads the user and its attached policies at each call, so that a change is in force
- * with the next request, and compiles a document once for each version of its record: the reader returns the same object
- * while the stored bytes are the same.
+ * The policies of IAM's principals. Reads the user or role, a user's groups and all attached policies at each call, so that a
+ * change is in force with the next request.
  */
 export function createPolicySource(deps: PolicySourceDeps): PolicySource {
-  const userParts = new WeakMap<UserRecord, UserParts>();
-  const ownPolicies = new WeakMap<PolicyRecord, Compiled>();
-  const servicePolicies = new Map<string, Compiled>();
-
-  const compile = (document: string, id: string): Compiled => {
-    try {
-      return { policy: deps.compilePolicy(document, id) };
-    } catch (cause) {
-      return { cause };
-    }
-  };
-
-  const partsOf = (user: UserRecord): UserParts => {
-    const known = userParts.get(user);
-    if (known !== undefined) return known;
-    const parts: UserParts = {
-      inline: user.inlinePolicies.map(({ name, document }) => {
-        const id = inlinePolicyId(name);
-        return [id, compile(document, id)] as const;
-      }),
-      tags: Object.fromEntries(user.tags.map(({ key, value }) => [key, value])),
-    };
-    userParts.set(user, parts);
-    return parts;
-  };
-
-  const managed = async (accountId: string, arn: string): Promise<Compiled> => {
-    const ofService = awsManagedPolicy(arn);
-    if (ofService !== null) {
-      const compiled = servicePolicies.get(arn) ?? compile(ofService.document, arn);
-      servicePolicies.set(arn, compiled);
-      return compiled;
-    }
-    const parsed = parsePolicyArn(arn);
-    const record =
-      parsed?.accountId === accountId
-        ? await deps.reader.get(policies, [accountId, foldedName(parsed.policyName)])
-        : null;
-    if (record?.arn !== arn) return { cause: new Error("the policy is not stored") };
-    const compiled = ownPolicies.get(record) ?? compile(record.defaultDocument, arn);
-    ownPolicies.set(record, compiled);
-    return compiled;
-  };
-
-  const usable = (principalArn: string, policyId: string, compiled: Compiled): CompiledPolicy => {
-    if ("policy" in compiled) return compiled.policy;
-    deps.onUnusablePolicy({ principalArn, policyId, cause: compiled.cause });
+  const compiled = createCompiledPolicies(deps.reader, deps.compilePolicy);
+  const usable: Usable = (principalArn, [policyId, result]) => {
+    if ("policy" in result) return result.policy;
+    deps.onUnusablePolicy({ principalArn, policyId, cause: result.cause });
     return denyEverything(policyId);
   };
+  const entities = entityPolicies(deps, compiled, usable);
+  const sessionPoliciesOf = sessionPolicies(deps.compileSessionPolicy, compiled, usable);
+  return {
+    async policiesOf(principal) {
+      const { type, session } = principal;
+      // Root needs no policy; who has no account here yet, and a service that acts by itself, have none: what they may do,
+      // policies of resources and roles say.
+      if (type === "Root" || type === "Service" || type === "WebIdentity") return NOTHING;
+      const unlimited = await unlimitedPolicies(entities, principal);
+      if (session === undefined && type !== "FederatedUser") return unlimited;
+      return { ...unlimited, sessionPolicies: await sessionPoliciesOf(principal) };
+    },
+  };
+}
 
-  const policiesOfUser = async (accountId: string, arn: string, userName: string): Promise<PrincipalPolicies> => {
-    const user = await deps.reader.get(users, [accountId, foldedName(userName)]);
-    // Deleted, or renamed, since the request was authenticated.
-    if (user === null || user.arn !== arn) return { ...NOTHING, identityPolicies: [denyEverything(arn)] };
-    const { inline, tags } = partsOf(user);
-    const attached = await Promise.all(
-      user.attachedPolicyArns.map(async (policyArn) => [policyArn, await managed(accountId, policyArn)] as const),
-    );
+/** All but what limits the session. */
+async function unlimitedPolicies(entities: EntityPolicies, principal: PolicyHolder): Promise<PrincipalPolicies> {
+  const { type, arn, accountId, userId, userName, session } = principal;
+  if (type === "User" && userName !== undefined) {
+    if (session !== undefined && session.issuerId !== userId) return nothingFor(arn);
+    return entities.ofUser(arn, { accountId, name: userName, arn, id: userId });
+  }
+  if (session === undefined) return nothingFor(arn);
+  const { issuerArn, issuerId } = session;
+  if (type === "FederatedUser" && issuerArn === accountRootArn(accountId)) return ROOT_POLICIES;
+  const issuer = parseIssuerArn(issuerArn);
+  const identity = { accountId, name: issuer?.name ?? "", arn: issuerArn, id: issuerId };
+  if (type === "FederatedUser" && issuer?.type === "user") return entities.ofUser(arn, identity);
+  if (type === "AssumedRole" && issuer?.type === "role") return entities.ofRole(arn, identity);
+  return nothingFor(arn);
+}
+
+/** Which user or role is meant. Another one that was made under its name later, and so has another id, is not. */
+interface Identity {
+  readonly accountId: string;
+  readonly name: string;
+  readonly arn: string;
+  readonly id: string;
+}
+
+interface EntityPolicies {
+  ofUser(principalArn: string, user: Identity): Promise<PrincipalPolicies>;
+  ofRole(principalArn: string, role: Identity): Promise<PrincipalPolicies>;
+}
+
+/** How often a user is read again because one of its groups has gone in between. */
+const RETRIES_MAX = 2;
+
+function entityPolicies(deps: PolicySourceDeps, compiled: CompiledPolicies, usable: Usable): EntityPolicies {
+  const { reader } = deps;
+
+  /** What follows from a user's or role's own record, and from its groups'. */
+  const policiesOf = async (
+    principalArn: string,
+    entity: UserRecord | RoleRecord,
+    ofGroups: readonly GroupRecord[],
+  ): Promise<PrincipalPolicies> => {
+    const { accountId, boundaryArn } = entity;
+    const { inline, tags } = compiled.partsOf(entity, inlinePolicyId);
+    const inlineOfGroups = ofGroups.flatMap((group) => compiled.partsOf(group, groupPolicyId(group)).inline);
+    // What is attached to a user and to its groups as well counts once.
+    const arns = new Set([entity, ...ofGroups].flatMap(({ attachedPolicyArns }) => attachedPolicyArns));
+    const all = [...inline, ...inlineOfGroups, ...(await compiled.allManaged(accountId, arns))];
     return {
       ...NOTHING,
-      identityPolicies: [...inline, ...attached].map(([id, compiled]) => usable(arn, id, compiled)),
+      identityPolicies: all.map((named) => usable(principalArn, named)),
       boundary:
-        user.boundaryArn === null ? null : usable(arn, user.boundaryArn, await managed(accountId, user.boundaryArn)),
+        boundaryArn === null
+          ? null
+          : usable(principalArn, [boundaryArn, await compiled.managed(accountId, boundaryArn)]),
       tags,
     };
   };
 
+  const ofUser = async (principalArn: string, of: Identity, retries = RETRIES_MAX): Promise<PrincipalPolicies> => {
+    const read = () => reader.get(users, [of.accountId, foldedName(of.name)]);
+    const user = await read();
+    // Deleted, or renamed, since the request was authenticated or the session issued.
+    if (user === null || user.arn !== of.arn || user.userId !== of.id) return nothingFor(principalArn);
+    const names = user.groupNames ?? [];
+    const found = await Promise.all(names.map((name) => reader.get(groups, [of.accountId, name])));
+    const missing = names.find((_name, at) => found[at] === null);
+    if (missing === undefined) {
+      return policiesOf(
+        principalArn,
+        user,
+        found.flatMap((group) => (group === null ? [] : [group])),
+      );
+    }
+    // A group that was renamed or deleted between the two reads has changed its users, too.
+    if (retries > 0 && (await read()) !== user) return ofUser(principalArn, of, retries - 1);
+    const cause = new Error("a group of the user is not stored");
+    deps.onUnusablePolicy({ principalArn, policyId: `group/${missing}`, cause });
+    return nothingFor(principalArn);
+  };
+
   return {
-    async policiesOf({ type, arn, accountId, userName }) {
-      // Root needs no policy, and a service that acts by itself has none: what it may do, resource policies say.
-      if (type === "Root" || type === "Service") return NOTHING;
-      if (type === "User" && userName !== undefined) return policiesOfUser(accountId, arn, userName);
-      // Sessions are not issued yet; one that turns up all the same may nothing.
-      return { ...NOTHING, identityPolicies: [denyEverything(arn)] };
+    ofUser: (principalArn, user) => ofUser(principalArn, user),
+    async ofRole(principalArn, of) {
+      const role = await reader.get(roles, [of.accountId, foldedName(of.name)]);
+      if (role === null || role.arn !== of.arn || role.roleId !== of.id) return nothingFor(principalArn);
+      return policiesOf(principalArn, role, []);
     },
+  };
+}
+
+/** How decisions call a group's inline policy. */
+const groupPolicyId =
+  ({ groupName }: GroupRecord) =>
+  (policyName: string): string =>
+    inlinePolicyId(`group/${groupName}/${policyName}`);
+
+/** What was made of a session's limits. */
+interface LimitParts {
+  readonly inline: readonly NamedPolicy[];
+  /** As it was answered last: the same list as long as it holds the same, for who remembers a permission. */
+  last: readonly CompiledPolicy[];
+}
+
+/** A session without limits has all of its issuer's power; a federated user has none of it but what limits let through. */
+function sessionPolicies(
+  compile: CompilePolicy,
+  compiled: CompiledPolicies,
+  usable: Usable,
+): (principal: PolicyHolder) => Promise<readonly CompiledPolicy[] | null> {
+  const known = new WeakMap<SessionLimits, LimitParts>();
+
+  const partsOf = (limits: SessionLimits): LimitParts => {
+    const before = known.get(limits);
+    if (before !== undefined) return before;
+    const inline = limits.documents.map((document, at) => {
+      const id = `session:${at}`;
+      return [id, compiledDocument(compile, document, id)] as const;
+    });
+    const parts = { inline, last: NO_SESSION_POLICIES };
+    known.set(limits, parts);
+    return parts;
+  };
+
+  return async ({ type, arn, accountId, session }) => {
+    const limits = session?.limits ?? null;
+    if (limits === null) return type === "FederatedUser" ? NO_SESSION_POLICIES : null;
+    const parts = partsOf(limits);
+    const all = [...parts.inline, ...(await compiled.allManaged(accountId, new Set(limits.policyArns)))];
+    const now = all.map((named) => usable(arn, named));
+    const { last } = parts;
+    if (now.length !== last.length || now.some((policy, at) => policy !== last[at])) parts.last = now;
+    return parts.last;
   };
 }

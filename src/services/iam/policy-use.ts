@@ -1,23 +1,48 @@
 import type { Write } from "../../store/metadata-store.ts";
 import type { Reader } from "../../store/table.ts";
+import { entityName } from "./entities.ts";
+import type { EntityKind, EntityRecord } from "./entities.ts";
 import { foldedName } from "./model.ts";
 import { policyUsers, policyUses } from "./records.ts";
-import type { PolicyUseRecord, UserRecord } from "./records.ts";
+import type { PolicyUseRecord, PolicyUserRecord } from "./records.ts";
 
 const UNUSED: PolicyUseRecord = { attachmentCount: 0, boundaryCount: 0 };
 
 export const useOf = async (read: Reader, accountId: string, arn: string): Promise<PolicyUseRecord> =>
   (await read.get(policyUses, [accountId, arn])) ?? UNUSED;
 
-/** The writes that record how a user uses a policy from now on; what is not given stays as it is. */
-export async function usePolicy(
+/** Users, groups and roles may have the same name. A slash is in none of them. */
+function entryId<Entity extends EntityRecord, Named>(
+  kind: EntityKind<Entity, Named>,
+  entity: Entity,
+  policyArn: string,
+): readonly string[] {
+  const name = foldedName(entityName(kind, entity));
+  return [entity.accountId, policyArn, kind.type === "user" ? name : `${kind.type}/${name}`];
+}
+
+const entryOf = <Entity extends EntityRecord, Named>(
+  kind: EntityKind<Entity, Named>,
+  entity: Entity,
+  use: Pick<PolicyUserRecord, "asPolicy" | "asBoundary">,
+): PolicyUserRecord => ({
+  entity: kind.type,
+  userName: entityName(kind, entity),
+  userId: kind.idOf(entity),
+  path: entity.path,
+  ...use,
+});
+
+/** The writes that record how an entity uses a policy from now on; what is not given stays as it is. */
+export async function usePolicy<Entity extends EntityRecord, Named>(
   read: Reader,
-  user: UserRecord,
+  kind: EntityKind<Entity, Named>,
+  entity: Entity,
   arn: string,
   change: { readonly asPolicy?: boolean; readonly asBoundary?: boolean },
 ): Promise<readonly Write[]> {
-  const { accountId, userName, userId, path } = user;
-  const id = [accountId, arn, foldedName(userName)];
+  const { accountId } = entity;
+  const id = entryId(kind, entity, arn);
   const before = await read.get(policyUsers, id);
   const use = await useOf(read, accountId, arn);
   const asPolicy = change.asPolicy ?? before?.asPolicy ?? false;
@@ -31,28 +56,25 @@ export async function usePolicy(
       ? policyUses.remove([accountId, arn])
       : policyUses.put([accountId, arn], after),
     asPolicy || asBoundary
-      ? policyUsers.put(id, { userName, userId, path, asPolicy, asBoundary })
+      ? policyUsers.put(id, entryOf(kind, entity, { asPolicy, asBoundary }))
       : policyUsers.remove(id),
   ];
 }
 
-/** The writes that carry a user's entries over to a new name or path. */
-export function renamePolicyUser(before: UserRecord, after: UserRecord): readonly Write[] {
-  const arns = new Set([...before.attachedPolicyArns, ...(before.boundaryArn === null ? [] : [before.boundaryArn])]);
+/** The writes that carry an entity's entries over to a new name or path. */
+export function renamePolicyUser<Entity extends EntityRecord, Named>(
+  kind: EntityKind<Entity, Named>,
+  before: Entity,
+  after: Entity,
+): readonly Write[] {
+  const { boundaryArn = null } = before;
+  const arns = new Set([...before.attachedPolicyArns, ...(boundaryArn === null ? [] : [boundaryArn])]);
   const writes: Write[] = [];
   for (const arn of arns) {
-    if (foldedName(before.userName) !== foldedName(after.userName)) {
-      writes.push(policyUsers.remove([before.accountId, arn, foldedName(before.userName)]));
-    }
-    writes.push(
-      policyUsers.put([after.accountId, arn, foldedName(after.userName)], {
-        userName: after.userName,
-        userId: after.userId,
-        path: after.path,
-        asPolicy: after.attachedPolicyArns.includes(arn),
-        asBoundary: after.boundaryArn === arn,
-      }),
-    );
+    const [from, to] = [entryId(kind, before, arn), entryId(kind, after, arn)];
+    if (from.at(-1) !== to.at(-1)) writes.push(policyUsers.remove(from));
+    const use = { asPolicy: after.attachedPolicyArns.includes(arn), asBoundary: after.boundaryArn === arn };
+    writes.push(policyUsers.put(to, entryOf(kind, after, use)));
   }
   return writes;
 }

@@ -10,6 +10,19 @@ export interface AccountRecord {
   readonly rootAccessKeyIds: readonly string[];
   readonly userCount: number;
   readonly policyCount: number;
+  /** Absent in the records of older builds: none. */
+  readonly groupCount?: number;
+  readonly roleCount?: number;
+  readonly instanceProfileCount?: number;
+  readonly oidcProviderCount?: number;
+  readonly alias?: string | null;
+  /** Absent: it is open. Of a suspended account no credentials work. */
+  readonly status?: "SUSPENDED";
+}
+
+export interface InlinePolicy {
+  readonly name: string;
+  readonly document: string;
 }
 
 /** Holds all that a decision about the user needs except the documents of attached policies: one read per request. */
@@ -22,10 +35,95 @@ export interface UserRecord {
   readonly createdMs: number;
   readonly tags: readonly Tag[];
   /** By name, ascending. */
-  readonly inlinePolicies: readonly { readonly name: string; readonly document: string }[];
+  readonly inlinePolicies: readonly InlinePolicy[];
   readonly attachedPolicyArns: readonly string[];
   readonly boundaryArn: string | null;
   readonly accessKeyIds: readonly string[];
+  /** Folded, ascending. Absent in the records of older builds: none. */
+  readonly groupNames?: readonly string[];
+}
+
+/** A group: its policies count for each of its users. Who its users are stands in `groupMembers` and in the users. */
+export interface GroupRecord {
+  readonly accountId: string;
+  readonly groupName: string;
+  readonly groupId: string;
+  readonly path: string;
+  readonly arn: string;
+  readonly createdMs: number;
+  readonly inlinePolicies: readonly InlinePolicy[];
+  readonly attachedPolicyArns: readonly string[];
+}
+
+/**
+ * How many users a group has. Written with each of them, so that deleting or renaming the group conflicts with a user that
+ * joins or leaves meanwhile; apart from the group, so that joining does not touch what decisions read.
+ */
+export interface GroupSizeRecord {
+  readonly memberCount: number;
+}
+
+export interface GroupMemberRecord {
+  readonly userName: string;
+  readonly addedMs: number;
+}
+
+/** Holds all that a decision about a session of the role needs except the documents of attached policies. */
+export interface RoleRecord {
+  readonly accountId: string;
+  readonly roleName: string;
+  readonly roleId: string;
+  readonly path: string;
+  readonly arn: string;
+  readonly createdMs: number;
+  readonly description: string | null;
+  readonly maxSessionSeconds: number;
+  readonly trustDocument: string;
+  /** Unique ids of the principals that the trust policy names, by ARN (principal-directory.ts). Absent: none has one. */
+  readonly trustPrincipalIds?: Readonly<Record<string, string>>;
+  readonly tags: readonly Tag[];
+  /** By name, ascending. */
+  readonly inlinePolicies: readonly InlinePolicy[];
+  readonly attachedPolicyArns: readonly string[];
+  readonly boundaryArn: string | null;
+  /** Folded, ascending: the instance profiles that hold the role, for DeleteRole and ListInstanceProfilesForRole. */
+  readonly instanceProfileNames: readonly string[];
+}
+
+/** When a role's sessions last made a request: written like the last use of access keys. */
+export interface RoleUseRecord {
+  readonly lastUsedMs: number;
+  readonly region: string;
+}
+
+export interface InstanceProfileRecord {
+  readonly accountId: string;
+  readonly instanceProfileName: string;
+  readonly instanceProfileId: string;
+  readonly path: string;
+  readonly arn: string;
+  readonly createdMs: number;
+  /** At most one. */
+  readonly roleNames: readonly string[];
+  readonly tags: readonly Tag[];
+}
+
+/** An OpenID Connect provider whose tokens AssumeRoleWithWebIdentity takes. */
+export interface OidcProviderRecord {
+  readonly accountId: string;
+  readonly arn: string;
+  /** `https://` and what stands in the ARN. */
+  readonly url: string;
+  readonly clientIds: readonly string[];
+  readonly thumbprints: readonly string[];
+  readonly createdMs: number;
+  readonly tags: readonly Tag[];
+}
+
+/** The latest credential report of an account: as it was when it was made, whatever has changed since. */
+export interface CredentialReportRecord {
+  readonly generatedMs: number;
+  readonly csv: string;
 }
 
 export type AccessKeyOwner =
@@ -76,8 +174,11 @@ export interface PolicyUseRecord {
   readonly boundaryCount: number;
 }
 
-/** Who uses a managed policy. */
+/** Who uses a managed policy: a user, a group or a role. */
 export interface PolicyUserRecord {
+  /** Absent in the records of older builds: a user. */
+  readonly entity?: "user" | "group" | "role";
+  /** Of the entity, whichever it is. */
   readonly userName: string;
   readonly userId: string;
   readonly path: string;
@@ -89,6 +190,10 @@ export interface PolicyUserRecord {
 export const accounts: Table<AccountRecord> = table<AccountRecord>("iam.account");
 /** By account, user name. */
 export const users: Table<UserRecord> = table<UserRecord>("iam.user");
+/** Users whose ARN is not the one that they were made with, so that who knows the unique id finds them: by account, user id. */
+export const renamedUsers: Table<{ readonly userName: string }> = table<{ readonly userName: string }>(
+  "iam.renamed-user",
+);
 /** By access key id. */
 export const accessKeys: Table<AccessKeyRecord> = table<AccessKeyRecord>("iam.access-key");
 /** By access key id. */
@@ -101,5 +206,25 @@ export const policyVersions: Table<{ readonly document: string }> = table<{ read
 );
 /** By account, policy ARN. */
 export const policyUses: Table<PolicyUseRecord> = table<PolicyUseRecord>("iam.policy-use");
-/** By account, policy ARN, user name. */
+/** By account, policy ARN, and the user's name, `group/NAME` or `role/NAME`. */
 export const policyUsers: Table<PolicyUserRecord> = table<PolicyUserRecord>("iam.policy-user");
+/** By account, group name. */
+export const groups: Table<GroupRecord> = table<GroupRecord>("iam.group");
+/** By account, group name. Absent: no users. */
+export const groupSizes: Table<GroupSizeRecord> = table<GroupSizeRecord>("iam.group-size");
+/** By account, group name, user name. */
+export const groupMembers: Table<GroupMemberRecord> = table<GroupMemberRecord>("iam.group-member");
+/** By account, role name. */
+export const roles: Table<RoleRecord> = table<RoleRecord>("iam.role");
+/** By account, role name. */
+export const roleUses: Table<RoleUseRecord> = table<RoleUseRecord>("iam.role-use");
+/** By account, instance profile name. */
+export const instanceProfiles: Table<InstanceProfileRecord> = table<InstanceProfileRecord>("iam.instance-profile");
+/** By account, provider ARN. */
+export const oidcProviders: Table<OidcProviderRecord> = table<OidcProviderRecord>("iam.oidc-provider");
+/** Which account has an alias: by alias. */
+export const accountAliases: Table<{ readonly accountId: string }> = table<{ readonly accountId: string }>(
+  "iam.account-alias",
+);
+/** By account. */
+export const credentialReports: Table<CredentialReportRecord> = table<CredentialReportRecord>("iam.credential-report");

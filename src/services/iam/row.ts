@@ -3,12 +3,12 @@ import { accountRootArn } from "../../base/arn.ts";
 import type { ContextValues } from "../../authz/types.ts";
 import type { Access, AuditDetails, AuditResource, Operation, OperationContext } from "../../gateway/contract.ts";
 import type { Reader } from "../../store/table.ts";
-import { iamValidationError, noSuchUser } from "./errors.ts";
-import { foldedName, userArn } from "./model.ts";
-import type { Tag } from "./model.ts";
+import { entityAccess, entityResource, existingEntity, resourceTagContext, userKind } from "./entities.ts";
+import type { EntityTarget } from "./entities.ts";
+import { iamValidationError } from "./errors.ts";
 import { findPolicy } from "./policy-lookup.ts";
 import type { ManagedPolicy } from "./policy-lookup.ts";
-import { accounts, users } from "./records.ts";
+import { accounts } from "./records.ts";
 import type { AccountRecord, UserRecord } from "./records.ts";
 import type { Operations, Tag as WireTag } from "./shapes.generated.ts";
 
@@ -18,21 +18,9 @@ export type Row<Name extends keyof Operations, Target> = Operation<
   Target
 >;
 
-/** A user as a request names it; the record is null when there is none of that name. */
-export interface UserTarget {
-  readonly userName: string;
-  readonly user: UserRecord | null;
-}
+export type UserTarget = EntityTarget<UserRecord>;
 
-export async function findUser(read: Reader, accountId: string, userName: string): Promise<UserRecord | null> {
-  const user = await read.get(users, [accountId, foldedName(userName)]);
-  return user === null || user.userName !== userName ? null : user;
-}
-
-export function existing(target: UserTarget): UserRecord {
-  if (target.user === null) throw noSuchUser(target.userName);
-  return target.user;
-}
+export const existing = (target: UserTarget): UserRecord => existingEntity(userKind, target);
 
 export async function accountOf(read: Reader, accountId: string): Promise<AccountRecord> {
   const account = await read.get(accounts, [accountId]);
@@ -49,42 +37,11 @@ export const requestTagContext = (tags: readonly WireTag[] | undefined): Context
         "aws:TagKeys": tags.map(({ Key }) => Key),
       };
 
-const resourceTagContext = (tags: readonly Tag[]): ContextValues =>
-  Object.fromEntries(
-    tags.flatMap(({ key, value }) => [
-      [`aws:ResourceTag/${key}`, value],
-      [`iam:ResourceTag/${key}`, value],
-    ]),
-  );
-
-/**
- * Access to one user. Whoever may not call the operation learns nothing of whether the user exists: a missing one is
- * checked under the ARN that it would have.
- */
-export function userAccess<Input extends { readonly UserName: string }>(
+/** Access to one user. */
+export const userAccess = <Input extends { readonly UserName: string }>(
   action: string,
-  extra: (input: Input, user: UserRecord | null) => ContextValues = () => ({}),
-): (context: OperationContext, input: Input) => Promise<Access<UserTarget>> {
-  return async ({ call, read }, input) => {
-    const { accountId } = call.principal;
-    const user = await findUser(read, accountId, input.UserName);
-    return {
-      target: { userName: input.UserName, user },
-      checks: [
-        {
-          action,
-          resource: user?.arn ?? userArn(accountId, "/", input.UserName),
-          resourceAccountId: accountId,
-          context: { ...resourceTagContext(user?.tags ?? []), ...extra(input, user) },
-        },
-      ],
-    };
-  };
-}
-
-/** `iam:PermissionsBoundary`: the boundary that the user has. */
-export const boundaryContext = (user: UserRecord | null): ContextValues =>
-  typeof user?.boundaryArn === "string" ? { "iam:PermissionsBoundary": user.boundaryArn } : {};
+  extra?: (input: Input, user: UserRecord | null) => ContextValues,
+): ((context: OperationContext, input: Input) => Promise<Access<UserTarget>>) => entityAccess(userKind, action, extra);
 
 /** Whose access keys a request is about: a user's, or those of the account's root. */
 export type OwnerTarget = { readonly type: "root" } | ({ readonly type: "user" } & UserTarget);
@@ -142,11 +99,7 @@ export const listAccess =
     checks: [{ action, resource: "*", resourceAccountId: call.principal.accountId }],
   });
 
-export const userResource = ({ arn, accountId }: UserRecord): AuditResource => ({
-  type: "AWS::IAM::User",
-  arn,
-  accountId,
-});
+export const userResource = (user: UserRecord): AuditResource => entityResource(userKind, user);
 
 export const policyResource = (arn: string, accountId: string): AuditResource => ({
   type: "AWS::IAM::Policy",

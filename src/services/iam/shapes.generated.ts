@@ -10,74 +10,118 @@ export const model: ServiceModel = {
   eventSource: "iam.amazonaws.com",
   xmlNamespace: "https://iam.amazonaws.com/doc/2010-05-08/",
   operations: {
+    AddClientIDToOpenIDConnectProvider: { input: "AddClientIDToOpenIDConnectProviderRequest", errors: ["ConcurrentModificationException", "InvalidInputException", "NoSuchEntityException", "LimitExceededException", "ServiceFailureException"] },
+    AddRoleToInstanceProfile: { input: "AddRoleToInstanceProfileRequest", errors: ["NoSuchEntityException", "EntityAlreadyExistsException", "LimitExceededException", "UnmodifiableEntityException", "ServiceFailureException"] },
+    AddUserToGroup: { input: "AddUserToGroupRequest", errors: ["NoSuchEntityException", "LimitExceededException", "ServiceFailureException"] },
+    AttachGroupPolicy: { input: "AttachGroupPolicyRequest", errors: ["NoSuchEntityException", "LimitExceededException", "InvalidInputException", "PolicyNotAttachableException", "ServiceFailureException"] },
+    AttachRolePolicy: { input: "AttachRolePolicyRequest", errors: ["NoSuchEntityException", "LimitExceededException", "InvalidInputException", "UnmodifiableEntityException", "PolicyNotAttachableException", "ServiceFailureException"] },
     AttachUserPolicy: { input: "AttachUserPolicyRequest", errors: ["NoSuchEntityException", "LimitExceededException", "InvalidInputException", "PolicyNotAttachableException", "ServiceFailureException"] },
     CreateAccessKey: { input: "CreateAccessKeyRequest", output: "CreateAccessKeyResponse", errors: ["NoSuchEntityException", "LimitExceededException", "ServiceFailureException"], resultWrapper: "CreateAccessKeyResult" },
     CreateAccountAlias: { input: "CreateAccountAliasRequest", errors: ["ConcurrentModificationException", "EntityAlreadyExistsException", "LimitExceededException", "ServiceFailureException"] },
+    CreateGroup: { input: "CreateGroupRequest", output: "CreateGroupResponse", errors: ["LimitExceededException", "EntityAlreadyExistsException", "NoSuchEntityException", "ServiceFailureException"], resultWrapper: "CreateGroupResult" },
+    CreateInstanceProfile: { input: "CreateInstanceProfileRequest", output: "CreateInstanceProfileResponse", errors: ["EntityAlreadyExistsException", "InvalidInputException", "LimitExceededException", "ConcurrentModificationException", "ServiceFailureException"], resultWrapper: "CreateInstanceProfileResult" },
+    CreateOpenIDConnectProvider: { input: "CreateOpenIDConnectProviderRequest", output: "CreateOpenIDConnectProviderResponse", errors: ["InvalidInputException", "EntityAlreadyExistsException", "LimitExceededException", "ConcurrentModificationException", "ServiceFailureException", "OpenIdIdpCommunicationErrorException"], resultWrapper: "CreateOpenIDConnectProviderResult" },
     CreatePolicy: { input: "CreatePolicyRequest", output: "CreatePolicyResponse", errors: ["InvalidInputException", "LimitExceededException", "EntityAlreadyExistsException", "MalformedPolicyDocumentException", "ConcurrentModificationException", "ServiceFailureException"], resultWrapper: "CreatePolicyResult" },
     CreatePolicyVersion: { input: "CreatePolicyVersionRequest", output: "CreatePolicyVersionResponse", errors: ["NoSuchEntityException", "MalformedPolicyDocumentException", "InvalidInputException", "LimitExceededException", "ServiceFailureException"], resultWrapper: "CreatePolicyVersionResult" },
+    CreateRole: { input: "CreateRoleRequest", output: "CreateRoleResponse", errors: ["LimitExceededException", "InvalidInputException", "EntityAlreadyExistsException", "MalformedPolicyDocumentException", "ConcurrentModificationException", "ServiceFailureException"], resultWrapper: "CreateRoleResult" },
     CreateUser: { input: "CreateUserRequest", output: "CreateUserResponse", errors: ["LimitExceededException", "EntityAlreadyExistsException", "NoSuchEntityException", "InvalidInputException", "ConcurrentModificationException", "ServiceFailureException"], resultWrapper: "CreateUserResult" },
     DeleteAccessKey: { input: "DeleteAccessKeyRequest", errors: ["NoSuchEntityException", "LimitExceededException", "ServiceFailureException"] },
     DeleteAccountAlias: { input: "DeleteAccountAliasRequest", errors: ["ConcurrentModificationException", "NoSuchEntityException", "LimitExceededException", "ServiceFailureException"] },
+    DeleteGroup: { input: "DeleteGroupRequest", errors: ["NoSuchEntityException", "DeleteConflictException", "LimitExceededException", "ServiceFailureException"] },
+    DeleteGroupPolicy: { input: "DeleteGroupPolicyRequest", errors: ["NoSuchEntityException", "LimitExceededException", "ServiceFailureException"] },
+    DeleteInstanceProfile: { input: "DeleteInstanceProfileRequest", errors: ["NoSuchEntityException", "DeleteConflictException", "LimitExceededException", "ServiceFailureException"] },
+    DeleteOpenIDConnectProvider: { input: "DeleteOpenIDConnectProviderRequest", errors: ["InvalidInputException", "NoSuchEntityException", "ServiceFailureException"] },
     DeletePolicy: { input: "DeletePolicyRequest", errors: ["NoSuchEntityException", "LimitExceededException", "InvalidInputException", "DeleteConflictException", "ServiceFailureException"] },
     DeletePolicyVersion: { input: "DeletePolicyVersionRequest", errors: ["NoSuchEntityException", "LimitExceededException", "InvalidInputException", "DeleteConflictException", "ServiceFailureException"] },
+    DeleteRole: { input: "DeleteRoleRequest", errors: ["NoSuchEntityException", "DeleteConflictException", "LimitExceededException", "UnmodifiableEntityException", "ConcurrentModificationException", "ServiceFailureException"] },
+    DeleteRolePermissionsBoundary: { input: "DeleteRolePermissionsBoundaryRequest", errors: ["NoSuchEntityException", "UnmodifiableEntityException", "ServiceFailureException"] },
+    DeleteRolePolicy: { input: "DeleteRolePolicyRequest", errors: ["NoSuchEntityException", "LimitExceededException", "UnmodifiableEntityException", "ServiceFailureException"] },
     DeleteUser: { input: "DeleteUserRequest", errors: ["LimitExceededException", "NoSuchEntityException", "DeleteConflictException", "ConcurrentModificationException", "ServiceFailureException"] },
     DeleteUserPermissionsBoundary: { input: "DeleteUserPermissionsBoundaryRequest", errors: ["NoSuchEntityException", "ServiceFailureException"] },
     DeleteUserPolicy: { input: "DeleteUserPolicyRequest", errors: ["NoSuchEntityException", "LimitExceededException", "ServiceFailureException"] },
+    DetachGroupPolicy: { input: "DetachGroupPolicyRequest", errors: ["NoSuchEntityException", "LimitExceededException", "InvalidInputException", "ServiceFailureException"] },
+    DetachRolePolicy: { input: "DetachRolePolicyRequest", errors: ["NoSuchEntityException", "LimitExceededException", "InvalidInputException", "UnmodifiableEntityException", "ServiceFailureException"] },
     DetachUserPolicy: { input: "DetachUserPolicyRequest", errors: ["NoSuchEntityException", "LimitExceededException", "InvalidInputException", "ServiceFailureException"] },
+    GenerateCredentialReport: { output: "GenerateCredentialReportResponse", errors: ["LimitExceededException", "ServiceFailureException"], resultWrapper: "GenerateCredentialReportResult" },
     GetAccessKeyLastUsed: { input: "GetAccessKeyLastUsedRequest", output: "GetAccessKeyLastUsedResponse", errors: [], resultWrapper: "GetAccessKeyLastUsedResult" },
     GetAccountAuthorizationDetails: { input: "GetAccountAuthorizationDetailsRequest", output: "GetAccountAuthorizationDetailsResponse", errors: ["ServiceFailureException"], resultWrapper: "GetAccountAuthorizationDetailsResult" },
     GetAccountSummary: { output: "GetAccountSummaryResponse", errors: ["ServiceFailureException"], resultWrapper: "GetAccountSummaryResult" },
+    GetContextKeysForCustomPolicy: { input: "GetContextKeysForCustomPolicyRequest", output: "GetContextKeysForPolicyResponse", errors: ["InvalidInputException"], resultWrapper: "GetContextKeysForCustomPolicyResult" },
+    GetContextKeysForPrincipalPolicy: { input: "GetContextKeysForPrincipalPolicyRequest", output: "GetContextKeysForPolicyResponse", errors: ["NoSuchEntityException", "InvalidInputException"], resultWrapper: "GetContextKeysForPrincipalPolicyResult" },
+    GetCredentialReport: { output: "GetCredentialReportResponse", errors: ["CredentialReportNotPresentException", "CredentialReportExpiredException", "CredentialReportNotReadyException", "ServiceFailureException"], resultWrapper: "GetCredentialReportResult" },
+    GetGroup: { input: "GetGroupRequest", output: "GetGroupResponse", errors: ["NoSuchEntityException", "ServiceFailureException"], resultWrapper: "GetGroupResult" },
+    GetGroupPolicy: { input: "GetGroupPolicyRequest", output: "GetGroupPolicyResponse", errors: ["NoSuchEntityException", "ServiceFailureException"], resultWrapper: "GetGroupPolicyResult" },
+    GetInstanceProfile: { input: "GetInstanceProfileRequest", output: "GetInstanceProfileResponse", errors: ["NoSuchEntityException", "ServiceFailureException"], resultWrapper: "GetInstanceProfileResult" },
+    GetOpenIDConnectProvider: { input: "GetOpenIDConnectProviderRequest", output: "GetOpenIDConnectProviderResponse", errors: ["InvalidInputException", "NoSuchEntityException", "ServiceFailureException"], resultWrapper: "GetOpenIDConnectProviderResult" },
     GetPolicy: { input: "GetPolicyRequest", output: "GetPolicyResponse", errors: ["NoSuchEntityException", "InvalidInputException", "ServiceFailureException"], resultWrapper: "GetPolicyResult" },
     GetPolicyVersion: { input: "GetPolicyVersionRequest", output: "GetPolicyVersionResponse", errors: ["NoSuchEntityException", "InvalidInputException", "ServiceFailureException"], resultWrapper: "GetPolicyVersionResult" },
+    GetRole: { input: "GetRoleRequest", output: "GetRoleResponse", errors: ["NoSuchEntityException", "ServiceFailureException"], resultWrapper: "GetRoleResult" },
+    GetRolePolicy: { input: "GetRolePolicyRequest", output: "GetRolePolicyResponse", errors: ["NoSuchEntityException", "ServiceFailureException"], resultWrapper: "GetRolePolicyResult" },
     GetUser: { input: "GetUserRequest", output: "GetUserResponse", errors: ["NoSuchEntityException", "ServiceFailureException"], resultWrapper: "GetUserResult" },
     GetUserPolicy: { input: "GetUserPolicyRequest", output: "GetUserPolicyResponse", errors: ["NoSuchEntityException", "ServiceFailureException"], resultWrapper: "GetUserPolicyResult" },
     ListAccessKeys: { input: "ListAccessKeysRequest", output: "ListAccessKeysResponse", errors: ["NoSuchEntityException", "ServiceFailureException"], resultWrapper: "ListAccessKeysResult" },
     ListAccountAliases: { input: "ListAccountAliasesRequest", output: "ListAccountAliasesResponse", errors: ["ServiceFailureException"], resultWrapper: "ListAccountAliasesResult" },
+    ListAttachedGroupPolicies: { input: "ListAttachedGroupPoliciesRequest", output: "ListAttachedGroupPoliciesResponse", errors: ["NoSuchEntityException", "InvalidInputException", "ServiceFailureException"], resultWrapper: "ListAttachedGroupPoliciesResult" },
+    ListAttachedRolePolicies: { input: "ListAttachedRolePoliciesRequest", output: "ListAttachedRolePoliciesResponse", errors: ["NoSuchEntityException", "InvalidInputException", "ServiceFailureException"], resultWrapper: "ListAttachedRolePoliciesResult" },
     ListAttachedUserPolicies: { input: "ListAttachedUserPoliciesRequest", output: "ListAttachedUserPoliciesResponse", errors: ["NoSuchEntityException", "InvalidInputException", "ServiceFailureException"], resultWrapper: "ListAttachedUserPoliciesResult" },
     ListEntitiesForPolicy: { input: "ListEntitiesForPolicyRequest", output: "ListEntitiesForPolicyResponse", errors: ["NoSuchEntityException", "InvalidInputException", "ServiceFailureException"], resultWrapper: "ListEntitiesForPolicyResult" },
+    ListGroupPolicies: { input: "ListGroupPoliciesRequest", output: "ListGroupPoliciesResponse", errors: ["NoSuchEntityException", "ServiceFailureException"], resultWrapper: "ListGroupPoliciesResult" },
+    ListGroups: { input: "ListGroupsRequest", output: "ListGroupsResponse", errors: ["ServiceFailureException"], resultWrapper: "ListGroupsResult" },
+    ListGroupsForUser: { input: "ListGroupsForUserRequest", output: "ListGroupsForUserResponse", errors: ["NoSuchEntityException", "ServiceFailureException"], resultWrapper: "ListGroupsForUserResult" },
+    ListInstanceProfileTags: { input: "ListInstanceProfileTagsRequest", output: "ListInstanceProfileTagsResponse", errors: ["NoSuchEntityException", "ServiceFailureException"], resultWrapper: "ListInstanceProfileTagsResult" },
+    ListInstanceProfiles: { input: "ListInstanceProfilesRequest", output: "ListInstanceProfilesResponse", errors: ["ServiceFailureException"], resultWrapper: "ListInstanceProfilesResult" },
+    ListInstanceProfilesForRole: { input: "ListInstanceProfilesForRoleRequest", output: "ListInstanceProfilesForRoleResponse", errors: ["NoSuchEntityException", "ServiceFailureException"], resultWrapper: "ListInstanceProfilesForRoleResult" },
+    ListOpenIDConnectProviderTags: { input: "ListOpenIDConnectProviderTagsRequest", output: "ListOpenIDConnectProviderTagsResponse", errors: ["NoSuchEntityException", "ServiceFailureException", "InvalidInputException"], resultWrapper: "ListOpenIDConnectProviderTagsResult" },
+    ListOpenIDConnectProviders: { input: "ListOpenIDConnectProvidersRequest", output: "ListOpenIDConnectProvidersResponse", errors: ["ServiceFailureException"], resultWrapper: "ListOpenIDConnectProvidersResult" },
     ListPolicies: { input: "ListPoliciesRequest", output: "ListPoliciesResponse", errors: ["ServiceFailureException"], resultWrapper: "ListPoliciesResult" },
     ListPolicyTags: { input: "ListPolicyTagsRequest", output: "ListPolicyTagsResponse", errors: ["NoSuchEntityException", "ServiceFailureException", "InvalidInputException"], resultWrapper: "ListPolicyTagsResult" },
     ListPolicyVersions: { input: "ListPolicyVersionsRequest", output: "ListPolicyVersionsResponse", errors: ["NoSuchEntityException", "InvalidInputException", "ServiceFailureException"], resultWrapper: "ListPolicyVersionsResult" },
+    ListRolePolicies: { input: "ListRolePoliciesRequest", output: "ListRolePoliciesResponse", errors: ["NoSuchEntityException", "ServiceFailureException"], resultWrapper: "ListRolePoliciesResult" },
+    ListRoleTags: { input: "ListRoleTagsRequest", output: "ListRoleTagsResponse", errors: ["NoSuchEntityException", "ServiceFailureException"], resultWrapper: "ListRoleTagsResult" },
+    ListRoles: { input: "ListRolesRequest", output: "ListRolesResponse", errors: ["ServiceFailureException"], resultWrapper: "ListRolesResult" },
     ListUserPolicies: { input: "ListUserPoliciesRequest", output: "ListUserPoliciesResponse", errors: ["NoSuchEntityException", "ServiceFailureException"], resultWrapper: "ListUserPoliciesResult" },
     ListUserTags: { input: "ListUserTagsRequest", output: "ListUserTagsResponse", errors: ["NoSuchEntityException", "ServiceFailureException"], resultWrapper: "ListUserTagsResult" },
     ListUsers: { input: "ListUsersRequest", output: "ListUsersResponse", errors: ["ServiceFailureException"], resultWrapper: "ListUsersResult" },
+    PutGroupPolicy: { input: "PutGroupPolicyRequest", errors: ["LimitExceededException", "MalformedPolicyDocumentException", "NoSuchEntityException", "ServiceFailureException"] },
+    PutRolePermissionsBoundary: { input: "PutRolePermissionsBoundaryRequest", errors: ["NoSuchEntityException", "InvalidInputException", "UnmodifiableEntityException", "PolicyNotAttachableException", "ServiceFailureException"] },
+    PutRolePolicy: { input: "PutRolePolicyRequest", errors: ["LimitExceededException", "MalformedPolicyDocumentException", "NoSuchEntityException", "UnmodifiableEntityException", "ServiceFailureException"] },
     PutUserPermissionsBoundary: { input: "PutUserPermissionsBoundaryRequest", errors: ["NoSuchEntityException", "InvalidInputException", "PolicyNotAttachableException", "ServiceFailureException"] },
     PutUserPolicy: { input: "PutUserPolicyRequest", errors: ["LimitExceededException", "MalformedPolicyDocumentException", "NoSuchEntityException", "ServiceFailureException"] },
+    RemoveClientIDFromOpenIDConnectProvider: { input: "RemoveClientIDFromOpenIDConnectProviderRequest", errors: ["ConcurrentModificationException", "InvalidInputException", "NoSuchEntityException", "ServiceFailureException"] },
+    RemoveRoleFromInstanceProfile: { input: "RemoveRoleFromInstanceProfileRequest", errors: ["NoSuchEntityException", "LimitExceededException", "UnmodifiableEntityException", "ServiceFailureException"] },
+    RemoveUserFromGroup: { input: "RemoveUserFromGroupRequest", errors: ["NoSuchEntityException", "LimitExceededException", "ServiceFailureException"] },
     SetDefaultPolicyVersion: { input: "SetDefaultPolicyVersionRequest", errors: ["NoSuchEntityException", "InvalidInputException", "LimitExceededException", "ServiceFailureException"] },
+    SimulateCustomPolicy: { input: "SimulateCustomPolicyRequest", output: "SimulatePolicyResponse", errors: ["InvalidInputException", "PolicyEvaluationException"], resultWrapper: "SimulateCustomPolicyResult" },
+    SimulatePrincipalPolicy: { input: "SimulatePrincipalPolicyRequest", output: "SimulatePolicyResponse", errors: ["NoSuchEntityException", "InvalidInputException", "PolicyEvaluationException"], resultWrapper: "SimulatePrincipalPolicyResult" },
+    TagInstanceProfile: { input: "TagInstanceProfileRequest", errors: ["NoSuchEntityException", "InvalidInputException", "LimitExceededException", "ConcurrentModificationException", "ServiceFailureException"] },
+    TagOpenIDConnectProvider: { input: "TagOpenIDConnectProviderRequest", errors: ["NoSuchEntityException", "LimitExceededException", "InvalidInputException", "ConcurrentModificationException", "ServiceFailureException"] },
     TagPolicy: { input: "TagPolicyRequest", errors: ["NoSuchEntityException", "LimitExceededException", "InvalidInputException", "ConcurrentModificationException", "ServiceFailureException"] },
+    TagRole: { input: "TagRoleRequest", errors: ["NoSuchEntityException", "LimitExceededException", "InvalidInputException", "ConcurrentModificationException", "ServiceFailureException"] },
     TagUser: { input: "TagUserRequest", errors: ["NoSuchEntityException", "LimitExceededException", "InvalidInputException", "ConcurrentModificationException", "ServiceFailureException"] },
+    UntagInstanceProfile: { input: "UntagInstanceProfileRequest", errors: ["NoSuchEntityException", "InvalidInputException", "ConcurrentModificationException", "ServiceFailureException"] },
+    UntagOpenIDConnectProvider: { input: "UntagOpenIDConnectProviderRequest", errors: ["NoSuchEntityException", "InvalidInputException", "ConcurrentModificationException", "ServiceFailureException"] },
     UntagPolicy: { input: "UntagPolicyRequest", errors: ["NoSuchEntityException", "InvalidInputException", "ConcurrentModificationException", "ServiceFailureException"] },
+    UntagRole: { input: "UntagRoleRequest", errors: ["NoSuchEntityException", "ConcurrentModificationException", "ServiceFailureException"] },
     UntagUser: { input: "UntagUserRequest", errors: ["NoSuchEntityException", "ConcurrentModificationException", "ServiceFailureException"] },
     UpdateAccessKey: { input: "UpdateAccessKeyRequest", errors: ["NoSuchEntityException", "LimitExceededException", "ServiceFailureException", "InvalidInputException"] },
+    UpdateAssumeRolePolicy: { input: "UpdateAssumeRolePolicyRequest", errors: ["NoSuchEntityException", "MalformedPolicyDocumentException", "LimitExceededException", "UnmodifiableEntityException", "ServiceFailureException"] },
+    UpdateGroup: { input: "UpdateGroupRequest", errors: ["NoSuchEntityException", "EntityAlreadyExistsException", "LimitExceededException", "ServiceFailureException"] },
+    UpdateOpenIDConnectProviderThumbprint: { input: "UpdateOpenIDConnectProviderThumbprintRequest", errors: ["ConcurrentModificationException", "InvalidInputException", "NoSuchEntityException", "ServiceFailureException"] },
+    UpdateRole: { input: "UpdateRoleRequest", output: "UpdateRoleResponse", errors: ["UnmodifiableEntityException", "NoSuchEntityException", "ServiceFailureException"], resultWrapper: "UpdateRoleResult" },
+    UpdateRoleDescription: { input: "UpdateRoleDescriptionRequest", output: "UpdateRoleDescriptionResponse", errors: ["NoSuchEntityException", "UnmodifiableEntityException", "ServiceFailureException"], resultWrapper: "UpdateRoleDescriptionResult" },
     UpdateUser: { input: "UpdateUserRequest", errors: ["NoSuchEntityException", "LimitExceededException", "EntityAlreadyExistsException", "EntityTemporarilyUnmodifiableException", "ConcurrentModificationException", "ServiceFailureException"] },
     AcceptDelegationRequest: { errors: [] },
-    AddClientIDToOpenIDConnectProvider: { errors: [] },
-    AddRoleToInstanceProfile: { errors: [] },
-    AddUserToGroup: { errors: [] },
     AssociateDelegationRequest: { errors: [] },
-    AttachGroupPolicy: { errors: [] },
-    AttachRolePolicy: { errors: [] },
     ChangePassword: { errors: [] },
     CreateDelegationRequest: { errors: [] },
-    CreateGroup: { errors: [] },
-    CreateInstanceProfile: { errors: [] },
     CreateLoginProfile: { errors: [] },
-    CreateOpenIDConnectProvider: { errors: [] },
-    CreateRole: { errors: [] },
     CreateSAMLProvider: { errors: [] },
     CreateServiceLinkedRole: { errors: [] },
     CreateServiceSpecificCredential: { errors: [] },
     CreateVirtualMFADevice: { errors: [] },
     DeactivateMFADevice: { errors: [] },
     DeleteAccountPasswordPolicy: { errors: [] },
-    DeleteGroup: { errors: [] },
-    DeleteGroupPolicy: { errors: [] },
-    DeleteInstanceProfile: { errors: [] },
     DeleteLoginProfile: { errors: [] },
-    DeleteOpenIDConnectProvider: { errors: [] },
-    DeleteRole: { errors: [] },
-    DeleteRolePermissionsBoundary: { errors: [] },
-    DeleteRolePolicy: { errors: [] },
     DeleteSAMLProvider: { errors: [] },
     DeleteSSHPublicKey: { errors: [] },
     DeleteServerCertificate: { errors: [] },
@@ -85,8 +129,6 @@ export const model: ServiceModel = {
     DeleteServiceSpecificCredential: { errors: [] },
     DeleteSigningCertificate: { errors: [] },
     DeleteVirtualMFADevice: { errors: [] },
-    DetachGroupPolicy: { errors: [] },
-    DetachRolePolicy: { errors: [] },
     DisableOrganizationsRootCredentialsManagement: { errors: [] },
     DisableOrganizationsRootSessions: { errors: [] },
     DisableOutboundWebIdentityFederation: { errors: [] },
@@ -94,49 +136,26 @@ export const model: ServiceModel = {
     EnableOrganizationsRootCredentialsManagement: { errors: [] },
     EnableOrganizationsRootSessions: { errors: [] },
     EnableOutboundWebIdentityFederation: { errors: [] },
-    GenerateCredentialReport: { errors: [] },
     GenerateOrganizationsAccessReport: { errors: [] },
     GenerateServiceLastAccessedDetails: { errors: [] },
     GetAccountPasswordPolicy: { errors: [] },
-    GetContextKeysForCustomPolicy: { errors: [] },
-    GetContextKeysForPrincipalPolicy: { errors: [] },
-    GetCredentialReport: { errors: [] },
     GetDelegationRequest: { errors: [] },
-    GetGroup: { errors: [] },
-    GetGroupPolicy: { errors: [] },
     GetHumanReadableSummary: { errors: [] },
-    GetInstanceProfile: { errors: [] },
     GetLoginProfile: { errors: [] },
     GetMFADevice: { errors: [] },
-    GetOpenIDConnectProvider: { errors: [] },
     GetOrganizationsAccessReport: { errors: [] },
     GetOutboundWebIdentityFederationInfo: { errors: [] },
-    GetRole: { errors: [] },
-    GetRolePolicy: { errors: [] },
     GetSAMLProvider: { errors: [] },
     GetSSHPublicKey: { errors: [] },
     GetServerCertificate: { errors: [] },
     GetServiceLastAccessedDetails: { errors: [] },
     GetServiceLastAccessedDetailsWithEntities: { errors: [] },
     GetServiceLinkedRoleDeletionStatus: { errors: [] },
-    ListAttachedGroupPolicies: { errors: [] },
-    ListAttachedRolePolicies: { errors: [] },
     ListDelegationRequests: { errors: [] },
-    ListGroupPolicies: { errors: [] },
-    ListGroups: { errors: [] },
-    ListGroupsForUser: { errors: [] },
-    ListInstanceProfileTags: { errors: [] },
-    ListInstanceProfiles: { errors: [] },
-    ListInstanceProfilesForRole: { errors: [] },
     ListMFADeviceTags: { errors: [] },
     ListMFADevices: { errors: [] },
-    ListOpenIDConnectProviderTags: { errors: [] },
-    ListOpenIDConnectProviders: { errors: [] },
     ListOrganizationsFeatures: { errors: [] },
     ListPoliciesGrantingServiceAccess: { errors: [] },
-    ListRolePolicies: { errors: [] },
-    ListRoleTags: { errors: [] },
-    ListRoles: { errors: [] },
     ListSAMLProviderTags: { errors: [] },
     ListSAMLProviders: { errors: [] },
     ListSSHPublicKeys: { errors: [] },
@@ -145,39 +164,20 @@ export const model: ServiceModel = {
     ListServiceSpecificCredentials: { errors: [] },
     ListSigningCertificates: { errors: [] },
     ListVirtualMFADevices: { errors: [] },
-    PutGroupPolicy: { errors: [] },
-    PutRolePermissionsBoundary: { errors: [] },
-    PutRolePolicy: { errors: [] },
     RejectDelegationRequest: { errors: [] },
-    RemoveClientIDFromOpenIDConnectProvider: { errors: [] },
-    RemoveRoleFromInstanceProfile: { errors: [] },
-    RemoveUserFromGroup: { errors: [] },
     ResetServiceSpecificCredential: { errors: [] },
     ResyncMFADevice: { errors: [] },
     SendDelegationToken: { errors: [] },
     SetSecurityTokenServicePreferences: { errors: [] },
-    SimulateCustomPolicy: { errors: [] },
-    SimulatePrincipalPolicy: { errors: [] },
-    TagInstanceProfile: { errors: [] },
     TagMFADevice: { errors: [] },
-    TagOpenIDConnectProvider: { errors: [] },
-    TagRole: { errors: [] },
     TagSAMLProvider: { errors: [] },
     TagServerCertificate: { errors: [] },
-    UntagInstanceProfile: { errors: [] },
     UntagMFADevice: { errors: [] },
-    UntagOpenIDConnectProvider: { errors: [] },
-    UntagRole: { errors: [] },
     UntagSAMLProvider: { errors: [] },
     UntagServerCertificate: { errors: [] },
     UpdateAccountPasswordPolicy: { errors: [] },
-    UpdateAssumeRolePolicy: { errors: [] },
     UpdateDelegationRequest: { errors: [] },
-    UpdateGroup: { errors: [] },
     UpdateLoginProfile: { errors: [] },
-    UpdateOpenIDConnectProviderThumbprint: { errors: [] },
-    UpdateRole: { errors: [] },
-    UpdateRoleDescription: { errors: [] },
     UpdateSAMLProvider: { errors: [] },
     UpdateSSHPublicKey: { errors: [] },
     UpdateServerCertificate: { errors: [] },
@@ -191,63 +191,147 @@ export const model: ServiceModel = {
     AccessKey: { type: "structure", members: { UserName: "userNameType", AccessKeyId: "accessKeyIdType", Status: "statusType", SecretAccessKey: "accessKeySecretType", CreateDate: "dateType" }, required: ["UserName", "AccessKeyId", "Status", "SecretAccessKey"] },
     AccessKeyLastUsed: { type: "structure", members: { LastUsedDate: "dateType", ServiceName: "stringType", Region: "stringType" }, required: ["ServiceName", "Region"] },
     AccessKeyMetadata: { type: "structure", members: { UserName: "userNameType", AccessKeyId: "accessKeyIdType", Status: "statusType", CreateDate: "dateType" } },
+    ActionNameListType: { type: "list", member: "ActionNameType" },
+    ActionNameType: { type: "string", min: 3, max: 128 },
+    AddClientIDToOpenIDConnectProviderRequest: { type: "structure", members: { OpenIDConnectProviderArn: "arnType", ClientID: "clientIDType" }, required: ["OpenIDConnectProviderArn", "ClientID"] },
+    AddRoleToInstanceProfileRequest: { type: "structure", members: { InstanceProfileName: "instanceProfileNameType", RoleName: "roleNameType" }, required: ["InstanceProfileName", "RoleName"] },
+    AddUserToGroupRequest: { type: "structure", members: { GroupName: "groupNameType", UserName: "existingUserNameType" }, required: ["GroupName", "UserName"] },
+    AttachGroupPolicyRequest: { type: "structure", members: { GroupName: "groupNameType", PolicyArn: "arnType" }, required: ["GroupName", "PolicyArn"] },
+    AttachRolePolicyRequest: { type: "structure", members: { RoleName: "roleNameType", PolicyArn: "arnType" }, required: ["RoleName", "PolicyArn"] },
     AttachUserPolicyRequest: { type: "structure", members: { UserName: "userNameType", PolicyArn: "arnType" }, required: ["UserName", "PolicyArn"] },
     AttachedPermissionsBoundary: { type: "structure", members: { PermissionsBoundaryType: "PermissionsBoundaryAttachmentType", PermissionsBoundaryArn: "arnType" } },
     AttachedPolicy: { type: "structure", members: { PolicyName: "policyNameType", PolicyArn: "arnType" } },
+    ColumnNumber: { type: "integer" },
     ConcurrentModificationException: { type: "structure", members: { message: "ConcurrentModificationMessage" }, errorCode: "ConcurrentModification", errorStatus: 409 },
     ConcurrentModificationMessage: { type: "string" },
+    ContextEntry: { type: "structure", members: { ContextKeyName: "ContextKeyNameType", ContextKeyValues: "ContextKeyValueListType", ContextKeyType: "ContextKeyTypeEnum" } },
+    ContextEntryListType: { type: "list", member: "ContextEntry" },
+    ContextKeyNameType: { type: "string", min: 5, max: 256 },
+    ContextKeyNamesResultListType: { type: "list", member: "ContextKeyNameType" },
+    ContextKeyTypeEnum: { type: "string", enum: ["string", "stringList", "numeric", "numericList", "boolean", "booleanList", "ip", "ipList", "binary", "binaryList", "date", "dateList"] },
+    ContextKeyValueListType: { type: "list", member: "ContextKeyValueType" },
+    ContextKeyValueType: { type: "string" },
     CreateAccessKeyRequest: { type: "structure", members: { UserName: "existingUserNameType" } },
     CreateAccessKeyResponse: { type: "structure", members: { AccessKey: "AccessKey" }, required: ["AccessKey"] },
     CreateAccountAliasRequest: { type: "structure", members: { AccountAlias: "accountAliasType" }, required: ["AccountAlias"] },
+    CreateGroupRequest: { type: "structure", members: { Path: "pathType", GroupName: "groupNameType" }, required: ["GroupName"] },
+    CreateGroupResponse: { type: "structure", members: { Group: "Group" }, required: ["Group"] },
+    CreateInstanceProfileRequest: { type: "structure", members: { InstanceProfileName: "instanceProfileNameType", Path: "pathType", Tags: "tagListType" }, required: ["InstanceProfileName"] },
+    CreateInstanceProfileResponse: { type: "structure", members: { InstanceProfile: "InstanceProfile" }, required: ["InstanceProfile"] },
+    CreateOpenIDConnectProviderRequest: { type: "structure", members: { Url: "OpenIDConnectProviderUrlType", ClientIDList: "clientIDListType", ThumbprintList: "thumbprintListType", Tags: "tagListType" }, required: ["Url"] },
+    CreateOpenIDConnectProviderResponse: { type: "structure", members: { OpenIDConnectProviderArn: "arnType", Tags: "tagListType" } },
     CreatePolicyRequest: { type: "structure", members: { PolicyName: "policyNameType", Path: "policyPathType", PolicyDocument: "policyDocumentType", Description: "policyDescriptionType", Tags: "tagListType" }, required: ["PolicyName", "PolicyDocument"] },
     CreatePolicyResponse: { type: "structure", members: { Policy: "Policy" } },
     CreatePolicyVersionRequest: { type: "structure", members: { PolicyArn: "arnType", PolicyDocument: "policyDocumentType", SetAsDefault: "booleanType" }, required: ["PolicyArn", "PolicyDocument"] },
     CreatePolicyVersionResponse: { type: "structure", members: { PolicyVersion: "PolicyVersion" } },
+    CreateRoleRequest: { type: "structure", members: { Path: "pathType", RoleName: "roleNameType", AssumeRolePolicyDocument: "policyDocumentType", Description: "roleDescriptionType", MaxSessionDuration: "roleMaxSessionDurationType", PermissionsBoundary: "arnType", Tags: "tagListType" }, required: ["RoleName", "AssumeRolePolicyDocument"] },
+    CreateRoleResponse: { type: "structure", members: { Role: "Role" }, required: ["Role"] },
     CreateUserRequest: { type: "structure", members: { Path: "pathType", UserName: "userNameType", PermissionsBoundary: "arnType", Tags: "tagListType" }, required: ["UserName"] },
     CreateUserResponse: { type: "structure", members: { User: "User" } },
+    CredentialReportExpiredException: { type: "structure", members: { message: "credentialReportExpiredExceptionMessage" }, errorCode: "ReportExpired", errorStatus: 410 },
+    CredentialReportNotPresentException: { type: "structure", members: { message: "credentialReportNotPresentExceptionMessage" }, errorCode: "ReportNotPresent", errorStatus: 410 },
+    CredentialReportNotReadyException: { type: "structure", members: { message: "credentialReportNotReadyExceptionMessage" }, errorCode: "ReportInProgress", errorStatus: 404 },
     DeleteAccessKeyRequest: { type: "structure", members: { UserName: "existingUserNameType", AccessKeyId: "accessKeyIdType" }, required: ["AccessKeyId"] },
     DeleteAccountAliasRequest: { type: "structure", members: { AccountAlias: "accountAliasType" }, required: ["AccountAlias"] },
     DeleteConflictException: { type: "structure", members: { message: "deleteConflictMessage" }, errorCode: "DeleteConflict", errorStatus: 409 },
+    DeleteGroupPolicyRequest: { type: "structure", members: { GroupName: "groupNameType", PolicyName: "policyNameType" }, required: ["GroupName", "PolicyName"] },
+    DeleteGroupRequest: { type: "structure", members: { GroupName: "groupNameType" }, required: ["GroupName"] },
+    DeleteInstanceProfileRequest: { type: "structure", members: { InstanceProfileName: "instanceProfileNameType" }, required: ["InstanceProfileName"] },
+    DeleteOpenIDConnectProviderRequest: { type: "structure", members: { OpenIDConnectProviderArn: "arnType" }, required: ["OpenIDConnectProviderArn"] },
     DeletePolicyRequest: { type: "structure", members: { PolicyArn: "arnType" }, required: ["PolicyArn"] },
     DeletePolicyVersionRequest: { type: "structure", members: { PolicyArn: "arnType", VersionId: "policyVersionIdType" }, required: ["PolicyArn", "VersionId"] },
+    DeleteRolePermissionsBoundaryRequest: { type: "structure", members: { RoleName: "roleNameType" }, required: ["RoleName"] },
+    DeleteRolePolicyRequest: { type: "structure", members: { RoleName: "roleNameType", PolicyName: "policyNameType" }, required: ["RoleName", "PolicyName"] },
+    DeleteRoleRequest: { type: "structure", members: { RoleName: "roleNameType" }, required: ["RoleName"] },
     DeleteUserPermissionsBoundaryRequest: { type: "structure", members: { UserName: "userNameType" }, required: ["UserName"] },
     DeleteUserPolicyRequest: { type: "structure", members: { UserName: "existingUserNameType", PolicyName: "policyNameType" }, required: ["UserName", "PolicyName"] },
     DeleteUserRequest: { type: "structure", members: { UserName: "existingUserNameType" }, required: ["UserName"] },
+    DetachGroupPolicyRequest: { type: "structure", members: { GroupName: "groupNameType", PolicyArn: "arnType" }, required: ["GroupName", "PolicyArn"] },
+    DetachRolePolicyRequest: { type: "structure", members: { RoleName: "roleNameType", PolicyArn: "arnType" }, required: ["RoleName", "PolicyArn"] },
     DetachUserPolicyRequest: { type: "structure", members: { UserName: "userNameType", PolicyArn: "arnType" }, required: ["UserName", "PolicyArn"] },
     EntityAlreadyExistsException: { type: "structure", members: { message: "entityAlreadyExistsMessage" }, errorCode: "EntityAlreadyExists", errorStatus: 409 },
     EntityTemporarilyUnmodifiableException: { type: "structure", members: { message: "entityTemporarilyUnmodifiableMessage" }, errorCode: "EntityTemporarilyUnmodifiable", errorStatus: 409 },
     EntityType: { type: "string", enum: ["User", "Role", "Group", "LocalManagedPolicy", "AWSManagedPolicy"] },
+    EvalDecisionDetailsType: { type: "map", key: "EvalDecisionSourceType", value: "PolicyEvaluationDecisionType" },
+    EvalDecisionSourceType: { type: "string", min: 3, max: 256 },
+    EvaluationResult: { type: "structure", members: { EvalActionName: "ActionNameType", EvalResourceName: "ResourceNameType", EvalDecision: "PolicyEvaluationDecisionType", MatchedStatements: "StatementListType", MissingContextValues: "ContextKeyNamesResultListType", OrganizationsDecisionDetail: "OrganizationsDecisionDetail", PermissionsBoundaryDecisionDetail: "PermissionsBoundaryDecisionDetail", EvalDecisionDetails: "EvalDecisionDetailsType", ResourceSpecificResults: "ResourceSpecificResultListType" }, required: ["EvalActionName", "EvalDecision"] },
+    EvaluationResultsListType: { type: "list", member: "EvaluationResult" },
+    GenerateCredentialReportResponse: { type: "structure", members: { State: "ReportStateType", Description: "ReportStateDescriptionType" } },
     GetAccessKeyLastUsedRequest: { type: "structure", members: { AccessKeyId: "accessKeyIdType" }, required: ["AccessKeyId"] },
     GetAccessKeyLastUsedResponse: { type: "structure", members: { UserName: "existingUserNameType", AccessKeyLastUsed: "AccessKeyLastUsed" } },
     GetAccountAuthorizationDetailsRequest: { type: "structure", members: { Filter: "entityListType", MaxItems: "maxItemsType", Marker: "markerType" } },
     GetAccountAuthorizationDetailsResponse: { type: "structure", members: { UserDetailList: "userDetailListType", GroupDetailList: "groupDetailListType", RoleDetailList: "roleDetailListType", Policies: "ManagedPolicyDetailListType", IsTruncated: "booleanType", Marker: "responseMarkerType" } },
     GetAccountSummaryResponse: { type: "structure", members: { SummaryMap: "summaryMapType" } },
+    GetContextKeysForCustomPolicyRequest: { type: "structure", members: { PolicyInputList: "SimulationPolicyListType" }, required: ["PolicyInputList"] },
+    GetContextKeysForPolicyResponse: { type: "structure", members: { ContextKeyNames: "ContextKeyNamesResultListType" } },
+    GetContextKeysForPrincipalPolicyRequest: { type: "structure", members: { PolicySourceArn: "arnType", PolicyInputList: "SimulationPolicyListType" }, required: ["PolicySourceArn"] },
+    GetCredentialReportResponse: { type: "structure", members: { Content: "ReportContentType", ReportFormat: "ReportFormatType", GeneratedTime: "dateType" } },
+    GetGroupPolicyRequest: { type: "structure", members: { GroupName: "groupNameType", PolicyName: "policyNameType" }, required: ["GroupName", "PolicyName"] },
+    GetGroupPolicyResponse: { type: "structure", members: { GroupName: "groupNameType", PolicyName: "policyNameType", PolicyDocument: "policyDocumentType" }, required: ["GroupName", "PolicyName", "PolicyDocument"] },
+    GetGroupRequest: { type: "structure", members: { GroupName: "groupNameType", Marker: "markerType", MaxItems: "maxItemsType" }, required: ["GroupName"] },
+    GetGroupResponse: { type: "structure", members: { Group: "Group", Users: "userListType", IsTruncated: "booleanType", Marker: "responseMarkerType" }, required: ["Group", "Users"] },
+    GetInstanceProfileRequest: { type: "structure", members: { InstanceProfileName: "instanceProfileNameType" }, required: ["InstanceProfileName"] },
+    GetInstanceProfileResponse: { type: "structure", members: { InstanceProfile: "InstanceProfile" }, required: ["InstanceProfile"] },
+    GetOpenIDConnectProviderRequest: { type: "structure", members: { OpenIDConnectProviderArn: "arnType" }, required: ["OpenIDConnectProviderArn"] },
+    GetOpenIDConnectProviderResponse: { type: "structure", members: { Url: "OpenIDConnectProviderUrlType", ClientIDList: "clientIDListType", ThumbprintList: "thumbprintListType", CreateDate: "dateType", Tags: "tagListType" } },
     GetPolicyRequest: { type: "structure", members: { PolicyArn: "arnType" }, required: ["PolicyArn"] },
     GetPolicyResponse: { type: "structure", members: { Policy: "Policy" } },
     GetPolicyVersionRequest: { type: "structure", members: { PolicyArn: "arnType", VersionId: "policyVersionIdType" }, required: ["PolicyArn", "VersionId"] },
     GetPolicyVersionResponse: { type: "structure", members: { PolicyVersion: "PolicyVersion" } },
+    GetRolePolicyRequest: { type: "structure", members: { RoleName: "roleNameType", PolicyName: "policyNameType" }, required: ["RoleName", "PolicyName"] },
+    GetRolePolicyResponse: { type: "structure", members: { RoleName: "roleNameType", PolicyName: "policyNameType", PolicyDocument: "policyDocumentType" }, required: ["RoleName", "PolicyName", "PolicyDocument"] },
+    GetRoleRequest: { type: "structure", members: { RoleName: "roleNameType" }, required: ["RoleName"] },
+    GetRoleResponse: { type: "structure", members: { Role: "Role" }, required: ["Role"] },
     GetUserPolicyRequest: { type: "structure", members: { UserName: "existingUserNameType", PolicyName: "policyNameType" }, required: ["UserName", "PolicyName"] },
     GetUserPolicyResponse: { type: "structure", members: { UserName: "existingUserNameType", PolicyName: "policyNameType", PolicyDocument: "policyDocumentType" }, required: ["UserName", "PolicyName", "PolicyDocument"] },
     GetUserRequest: { type: "structure", members: { UserName: "existingUserNameType" } },
     GetUserResponse: { type: "structure", members: { User: "User" }, required: ["User"] },
+    Group: { type: "structure", members: { Path: "pathType", GroupName: "groupNameType", GroupId: "idType", Arn: "arnType", CreateDate: "dateType" }, required: ["Path", "GroupName", "GroupId", "Arn", "CreateDate"] },
     GroupDetail: { type: "structure", members: { Path: "pathType", GroupName: "groupNameType", GroupId: "idType", Arn: "arnType", CreateDate: "dateType", GroupPolicyList: "policyDetailListType", AttachedManagedPolicies: "attachedPoliciesListType" } },
     InstanceProfile: { type: "structure", members: { Path: "pathType", InstanceProfileName: "instanceProfileNameType", InstanceProfileId: "idType", Arn: "arnType", CreateDate: "dateType", Roles: "roleListType", Tags: "tagListType" }, required: ["Path", "InstanceProfileName", "InstanceProfileId", "Arn", "CreateDate", "Roles"] },
     InvalidInputException: { type: "structure", members: { message: "invalidInputMessage" }, errorCode: "InvalidInput", errorStatus: 400 },
     LimitExceededException: { type: "structure", members: { message: "limitExceededMessage" }, errorCode: "LimitExceeded", errorStatus: 409 },
+    LineNumber: { type: "integer" },
     ListAccessKeysRequest: { type: "structure", members: { UserName: "existingUserNameType", Marker: "markerType", MaxItems: "maxItemsType" } },
     ListAccessKeysResponse: { type: "structure", members: { AccessKeyMetadata: "accessKeyMetadataListType", IsTruncated: "booleanType", Marker: "responseMarkerType" }, required: ["AccessKeyMetadata"] },
     ListAccountAliasesRequest: { type: "structure", members: { Marker: "markerType", MaxItems: "maxItemsType" } },
     ListAccountAliasesResponse: { type: "structure", members: { AccountAliases: "accountAliasListType", IsTruncated: "booleanType", Marker: "responseMarkerType" }, required: ["AccountAliases"] },
+    ListAttachedGroupPoliciesRequest: { type: "structure", members: { GroupName: "groupNameType", PathPrefix: "policyPathType", Marker: "markerType", MaxItems: "maxItemsType" }, required: ["GroupName"] },
+    ListAttachedGroupPoliciesResponse: { type: "structure", members: { AttachedPolicies: "attachedPoliciesListType", IsTruncated: "booleanType", Marker: "responseMarkerType" } },
+    ListAttachedRolePoliciesRequest: { type: "structure", members: { RoleName: "roleNameType", PathPrefix: "policyPathType", Marker: "markerType", MaxItems: "maxItemsType" }, required: ["RoleName"] },
+    ListAttachedRolePoliciesResponse: { type: "structure", members: { AttachedPolicies: "attachedPoliciesListType", IsTruncated: "booleanType", Marker: "responseMarkerType" } },
     ListAttachedUserPoliciesRequest: { type: "structure", members: { UserName: "userNameType", PathPrefix: "policyPathType", Marker: "markerType", MaxItems: "maxItemsType" }, required: ["UserName"] },
     ListAttachedUserPoliciesResponse: { type: "structure", members: { AttachedPolicies: "attachedPoliciesListType", IsTruncated: "booleanType", Marker: "responseMarkerType" } },
     ListEntitiesForPolicyRequest: { type: "structure", members: { PolicyArn: "arnType", EntityFilter: "EntityType", PathPrefix: "pathType", PolicyUsageFilter: "PolicyUsageType", Marker: "markerType", MaxItems: "maxItemsType" }, required: ["PolicyArn"] },
     ListEntitiesForPolicyResponse: { type: "structure", members: { PolicyGroups: "PolicyGroupListType", PolicyUsers: "PolicyUserListType", PolicyRoles: "PolicyRoleListType", IsTruncated: "booleanType", Marker: "responseMarkerType" } },
+    ListGroupPoliciesRequest: { type: "structure", members: { GroupName: "groupNameType", Marker: "markerType", MaxItems: "maxItemsType" }, required: ["GroupName"] },
+    ListGroupPoliciesResponse: { type: "structure", members: { PolicyNames: "policyNameListType", IsTruncated: "booleanType", Marker: "responseMarkerType" }, required: ["PolicyNames"] },
+    ListGroupsForUserRequest: { type: "structure", members: { UserName: "existingUserNameType", Marker: "markerType", MaxItems: "maxItemsType" }, required: ["UserName"] },
+    ListGroupsForUserResponse: { type: "structure", members: { Groups: "groupListType", IsTruncated: "booleanType", Marker: "responseMarkerType" }, required: ["Groups"] },
+    ListGroupsRequest: { type: "structure", members: { PathPrefix: "pathPrefixType", Marker: "markerType", MaxItems: "maxItemsType" } },
+    ListGroupsResponse: { type: "structure", members: { Groups: "groupListType", IsTruncated: "booleanType", Marker: "responseMarkerType" }, required: ["Groups"] },
+    ListInstanceProfileTagsRequest: { type: "structure", members: { InstanceProfileName: "instanceProfileNameType", Marker: "markerType", MaxItems: "maxItemsType" }, required: ["InstanceProfileName"] },
+    ListInstanceProfileTagsResponse: { type: "structure", members: { Tags: "tagListType", IsTruncated: "booleanType", Marker: "responseMarkerType" }, required: ["Tags"] },
+    ListInstanceProfilesForRoleRequest: { type: "structure", members: { RoleName: "roleNameType", Marker: "markerType", MaxItems: "maxItemsType" }, required: ["RoleName"] },
+    ListInstanceProfilesForRoleResponse: { type: "structure", members: { InstanceProfiles: "instanceProfileListType", IsTruncated: "booleanType", Marker: "responseMarkerType" }, required: ["InstanceProfiles"] },
+    ListInstanceProfilesRequest: { type: "structure", members: { PathPrefix: "pathPrefixType", Marker: "markerType", MaxItems: "maxItemsType" } },
+    ListInstanceProfilesResponse: { type: "structure", members: { InstanceProfiles: "instanceProfileListType", IsTruncated: "booleanType", Marker: "responseMarkerType" }, required: ["InstanceProfiles"] },
+    ListOpenIDConnectProviderTagsRequest: { type: "structure", members: { OpenIDConnectProviderArn: "arnType", Marker: "markerType", MaxItems: "maxItemsType" }, required: ["OpenIDConnectProviderArn"] },
+    ListOpenIDConnectProviderTagsResponse: { type: "structure", members: { Tags: "tagListType", IsTruncated: "booleanType", Marker: "responseMarkerType" }, required: ["Tags"] },
+    ListOpenIDConnectProvidersRequest: { type: "structure", members: {} },
+    ListOpenIDConnectProvidersResponse: { type: "structure", members: { OpenIDConnectProviderList: "OpenIDConnectProviderListType" } },
     ListPoliciesRequest: { type: "structure", members: { Scope: "policyScopeType", OnlyAttached: "booleanType", PathPrefix: "policyPathType", PolicyUsageFilter: "PolicyUsageType", Marker: "markerType", MaxItems: "maxItemsType" } },
     ListPoliciesResponse: { type: "structure", members: { Policies: "policyListType", IsTruncated: "booleanType", Marker: "responseMarkerType" } },
     ListPolicyTagsRequest: { type: "structure", members: { PolicyArn: "arnType", Marker: "markerType", MaxItems: "maxItemsType" }, required: ["PolicyArn"] },
     ListPolicyTagsResponse: { type: "structure", members: { Tags: "tagListType", IsTruncated: "booleanType", Marker: "responseMarkerType" }, required: ["Tags"] },
     ListPolicyVersionsRequest: { type: "structure", members: { PolicyArn: "arnType", Marker: "markerType", MaxItems: "maxItemsType" }, required: ["PolicyArn"] },
     ListPolicyVersionsResponse: { type: "structure", members: { Versions: "policyDocumentVersionListType", IsTruncated: "booleanType", Marker: "responseMarkerType" } },
+    ListRolePoliciesRequest: { type: "structure", members: { RoleName: "roleNameType", Marker: "markerType", MaxItems: "maxItemsType" }, required: ["RoleName"] },
+    ListRolePoliciesResponse: { type: "structure", members: { PolicyNames: "policyNameListType", IsTruncated: "booleanType", Marker: "responseMarkerType" }, required: ["PolicyNames"] },
+    ListRoleTagsRequest: { type: "structure", members: { RoleName: "roleNameType", Marker: "markerType", MaxItems: "maxItemsType" }, required: ["RoleName"] },
+    ListRoleTagsResponse: { type: "structure", members: { Tags: "tagListType", IsTruncated: "booleanType", Marker: "responseMarkerType" }, required: ["Tags"] },
+    ListRolesRequest: { type: "structure", members: { PathPrefix: "pathPrefixType", Marker: "markerType", MaxItems: "maxItemsType" } },
+    ListRolesResponse: { type: "structure", members: { Roles: "roleListType", IsTruncated: "booleanType", Marker: "responseMarkerType" }, required: ["Roles"] },
     ListUserPoliciesRequest: { type: "structure", members: { UserName: "existingUserNameType", Marker: "markerType", MaxItems: "maxItemsType" }, required: ["UserName"] },
     ListUserPoliciesResponse: { type: "structure", members: { PolicyNames: "policyNameListType", IsTruncated: "booleanType", Marker: "responseMarkerType" }, required: ["PolicyNames"] },
     ListUserTagsRequest: { type: "structure", members: { UserName: "existingUserNameType", Marker: "markerType", MaxItems: "maxItemsType" }, required: ["UserName"] },
@@ -258,31 +342,77 @@ export const model: ServiceModel = {
     ManagedPolicyDetail: { type: "structure", members: { PolicyName: "policyNameType", PolicyId: "idType", Arn: "arnType", Path: "policyPathType", DefaultVersionId: "policyVersionIdType", AttachmentCount: "attachmentCountType", PermissionsBoundaryUsageCount: "attachmentCountType", IsAttachable: "booleanType", Description: "policyDescriptionType", CreateDate: "dateType", UpdateDate: "dateType", PolicyVersionList: "policyDocumentVersionListType" } },
     ManagedPolicyDetailListType: { type: "list", member: "ManagedPolicyDetail" },
     NoSuchEntityException: { type: "structure", members: { message: "noSuchEntityMessage" }, errorCode: "NoSuchEntity", errorStatus: 404 },
+    OpenIDConnectProviderListEntry: { type: "structure", members: { Arn: "arnType" } },
+    OpenIDConnectProviderListType: { type: "list", member: "OpenIDConnectProviderListEntry" },
+    OpenIDConnectProviderUrlType: { type: "string", min: 1, max: 255 },
+    OpenIdIdpCommunicationErrorException: { type: "structure", members: { message: "openIdIdpCommunicationErrorExceptionMessage" }, errorCode: "OpenIdIdpCommunicationError", errorStatus: 400 },
+    OrganizationsDecisionDetail: { type: "structure", members: { AllowedByOrganizations: "booleanType" } },
     PermissionsBoundaryAttachmentType: { type: "string", enum: ["PermissionsBoundaryPolicy"] },
+    PermissionsBoundaryDecisionDetail: { type: "structure", members: { AllowedByPermissionsBoundary: "booleanType" } },
     Policy: { type: "structure", members: { PolicyName: "policyNameType", PolicyId: "idType", Arn: "arnType", Path: "policyPathType", DefaultVersionId: "policyVersionIdType", AttachmentCount: "attachmentCountType", PermissionsBoundaryUsageCount: "attachmentCountType", IsAttachable: "booleanType", Description: "policyDescriptionType", CreateDate: "dateType", UpdateDate: "dateType", Tags: "tagListType" } },
     PolicyDetail: { type: "structure", members: { PolicyName: "policyNameType", PolicyDocument: "policyDocumentType" } },
+    PolicyEvaluationDecisionType: { type: "string", enum: ["allowed", "explicitDeny", "implicitDeny"] },
+    PolicyEvaluationException: { type: "structure", members: { message: "policyEvaluationErrorMessage" }, errorCode: "PolicyEvaluation", errorStatus: 500 },
     PolicyGroup: { type: "structure", members: { GroupName: "groupNameType", GroupId: "idType" } },
     PolicyGroupListType: { type: "list", member: "PolicyGroup" },
+    PolicyIdentifierType: { type: "string" },
     PolicyNotAttachableException: { type: "structure", members: { message: "policyNotAttachableMessage" }, errorCode: "PolicyNotAttachable", errorStatus: 400 },
     PolicyRole: { type: "structure", members: { RoleName: "roleNameType", RoleId: "idType" } },
     PolicyRoleListType: { type: "list", member: "PolicyRole" },
+    PolicySourceType: { type: "string", enum: ["user", "group", "role", "aws-managed", "user-managed", "resource", "none"] },
     PolicyUsageType: { type: "string", enum: ["PermissionsPolicy", "PermissionsBoundary"] },
     PolicyUser: { type: "structure", members: { UserName: "userNameType", UserId: "idType" } },
     PolicyUserListType: { type: "list", member: "PolicyUser" },
     PolicyVersion: { type: "structure", members: { Document: "policyDocumentType", VersionId: "policyVersionIdType", IsDefaultVersion: "booleanType", CreateDate: "dateType" } },
+    Position: { type: "structure", members: { Line: "LineNumber", Column: "ColumnNumber" } },
+    PutGroupPolicyRequest: { type: "structure", members: { GroupName: "groupNameType", PolicyName: "policyNameType", PolicyDocument: "policyDocumentType" }, required: ["GroupName", "PolicyName", "PolicyDocument"] },
+    PutRolePermissionsBoundaryRequest: { type: "structure", members: { RoleName: "roleNameType", PermissionsBoundary: "arnType" }, required: ["RoleName", "PermissionsBoundary"] },
+    PutRolePolicyRequest: { type: "structure", members: { RoleName: "roleNameType", PolicyName: "policyNameType", PolicyDocument: "policyDocumentType" }, required: ["RoleName", "PolicyName", "PolicyDocument"] },
     PutUserPermissionsBoundaryRequest: { type: "structure", members: { UserName: "userNameType", PermissionsBoundary: "arnType" }, required: ["UserName", "PermissionsBoundary"] },
     PutUserPolicyRequest: { type: "structure", members: { UserName: "existingUserNameType", PolicyName: "policyNameType", PolicyDocument: "policyDocumentType" }, required: ["UserName", "PolicyName", "PolicyDocument"] },
+    RemoveClientIDFromOpenIDConnectProviderRequest: { type: "structure", members: { OpenIDConnectProviderArn: "arnType", ClientID: "clientIDType" }, required: ["OpenIDConnectProviderArn", "ClientID"] },
+    RemoveRoleFromInstanceProfileRequest: { type: "structure", members: { InstanceProfileName: "instanceProfileNameType", RoleName: "roleNameType" }, required: ["InstanceProfileName", "RoleName"] },
+    RemoveUserFromGroupRequest: { type: "structure", members: { GroupName: "groupNameType", UserName: "existingUserNameType" }, required: ["GroupName", "UserName"] },
+    ReportContentType: { type: "blob" },
+    ReportFormatType: { type: "string", enum: ["text/csv"] },
+    ReportStateDescriptionType: { type: "string" },
+    ReportStateType: { type: "string", enum: ["STARTED", "INPROGRESS", "COMPLETE"] },
+    ResourceHandlingOptionType: { type: "string", min: 1, max: 64 },
+    ResourceNameListType: { type: "list", member: "ResourceNameType" },
+    ResourceNameType: { type: "string", min: 1, max: 2048 },
+    ResourceSpecificResult: { type: "structure", members: { EvalResourceName: "ResourceNameType", EvalResourceDecision: "PolicyEvaluationDecisionType", MatchedStatements: "StatementListType", MissingContextValues: "ContextKeyNamesResultListType", EvalDecisionDetails: "EvalDecisionDetailsType", PermissionsBoundaryDecisionDetail: "PermissionsBoundaryDecisionDetail" }, required: ["EvalResourceName", "EvalResourceDecision"] },
+    ResourceSpecificResultListType: { type: "list", member: "ResourceSpecificResult" },
     Role: { type: "structure", members: { Path: "pathType", RoleName: "roleNameType", RoleId: "idType", Arn: "arnType", CreateDate: "dateType", AssumeRolePolicyDocument: "policyDocumentType", Description: "roleDescriptionType", MaxSessionDuration: "roleMaxSessionDurationType", PermissionsBoundary: "AttachedPermissionsBoundary", Tags: "tagListType", RoleLastUsed: "RoleLastUsed" }, required: ["Path", "RoleName", "RoleId", "Arn", "CreateDate"] },
     RoleDetail: { type: "structure", members: { Path: "pathType", RoleName: "roleNameType", RoleId: "idType", Arn: "arnType", CreateDate: "dateType", AssumeRolePolicyDocument: "policyDocumentType", InstanceProfileList: "instanceProfileListType", RolePolicyList: "policyDetailListType", AttachedManagedPolicies: "attachedPoliciesListType", PermissionsBoundary: "AttachedPermissionsBoundary", Tags: "tagListType", RoleLastUsed: "RoleLastUsed" } },
     RoleLastUsed: { type: "structure", members: { LastUsedDate: "dateType", Region: "stringType" } },
     ServiceFailureException: { type: "structure", members: { message: "serviceFailureExceptionMessage" }, errorCode: "ServiceFailure", errorStatus: 500 },
     SetDefaultPolicyVersionRequest: { type: "structure", members: { PolicyArn: "arnType", VersionId: "policyVersionIdType" }, required: ["PolicyArn", "VersionId"] },
+    SimulateCustomPolicyRequest: { type: "structure", members: { PolicyInputList: "SimulationPolicyListType", PermissionsBoundaryPolicyInputList: "SimulationPolicyListType", ActionNames: "ActionNameListType", ResourceArns: "ResourceNameListType", ResourcePolicy: "policyDocumentType", ResourceOwner: "ResourceNameType", CallerArn: "ResourceNameType", ContextEntries: "ContextEntryListType", ResourceHandlingOption: "ResourceHandlingOptionType", MaxItems: "maxItemsType", Marker: "markerType" }, required: ["PolicyInputList", "ActionNames"] },
+    SimulatePolicyResponse: { type: "structure", members: { EvaluationResults: "EvaluationResultsListType", IsTruncated: "booleanType", Marker: "responseMarkerType" } },
+    SimulatePrincipalPolicyRequest: { type: "structure", members: { PolicySourceArn: "arnType", PolicyInputList: "SimulationPolicyListType", PermissionsBoundaryPolicyInputList: "SimulationPolicyListType", ActionNames: "ActionNameListType", ResourceArns: "ResourceNameListType", ResourcePolicy: "policyDocumentType", ResourceOwner: "ResourceNameType", CallerArn: "ResourceNameType", ContextEntries: "ContextEntryListType", ResourceHandlingOption: "ResourceHandlingOptionType", MaxItems: "maxItemsType", Marker: "markerType" }, required: ["PolicySourceArn", "ActionNames"] },
+    SimulationPolicyListType: { type: "list", member: "policyDocumentType" },
+    Statement: { type: "structure", members: { SourcePolicyId: "PolicyIdentifierType", SourcePolicyType: "PolicySourceType", StartPosition: "Position", EndPosition: "Position" } },
+    StatementListType: { type: "list", member: "Statement" },
     Tag: { type: "structure", members: { Key: "tagKeyType", Value: "tagValueType" }, required: ["Key", "Value"] },
+    TagInstanceProfileRequest: { type: "structure", members: { InstanceProfileName: "instanceProfileNameType", Tags: "tagListType" }, required: ["InstanceProfileName", "Tags"] },
+    TagOpenIDConnectProviderRequest: { type: "structure", members: { OpenIDConnectProviderArn: "arnType", Tags: "tagListType" }, required: ["OpenIDConnectProviderArn", "Tags"] },
     TagPolicyRequest: { type: "structure", members: { PolicyArn: "arnType", Tags: "tagListType" }, required: ["PolicyArn", "Tags"] },
+    TagRoleRequest: { type: "structure", members: { RoleName: "roleNameType", Tags: "tagListType" }, required: ["RoleName", "Tags"] },
     TagUserRequest: { type: "structure", members: { UserName: "existingUserNameType", Tags: "tagListType" }, required: ["UserName", "Tags"] },
+    UnmodifiableEntityException: { type: "structure", members: { message: "unmodifiableEntityMessage" }, errorCode: "UnmodifiableEntity", errorStatus: 400 },
+    UntagInstanceProfileRequest: { type: "structure", members: { InstanceProfileName: "instanceProfileNameType", TagKeys: "tagKeyListType" }, required: ["InstanceProfileName", "TagKeys"] },
+    UntagOpenIDConnectProviderRequest: { type: "structure", members: { OpenIDConnectProviderArn: "arnType", TagKeys: "tagKeyListType" }, required: ["OpenIDConnectProviderArn", "TagKeys"] },
     UntagPolicyRequest: { type: "structure", members: { PolicyArn: "arnType", TagKeys: "tagKeyListType" }, required: ["PolicyArn", "TagKeys"] },
+    UntagRoleRequest: { type: "structure", members: { RoleName: "roleNameType", TagKeys: "tagKeyListType" }, required: ["RoleName", "TagKeys"] },
     UntagUserRequest: { type: "structure", members: { UserName: "existingUserNameType", TagKeys: "tagKeyListType" }, required: ["UserName", "TagKeys"] },
     UpdateAccessKeyRequest: { type: "structure", members: { UserName: "existingUserNameType", AccessKeyId: "accessKeyIdType", Status: "statusType" }, required: ["AccessKeyId", "Status"] },
+    UpdateAssumeRolePolicyRequest: { type: "structure", members: { RoleName: "roleNameType", PolicyDocument: "policyDocumentType" }, required: ["RoleName", "PolicyDocument"] },
+    UpdateGroupRequest: { type: "structure", members: { GroupName: "groupNameType", NewPath: "pathType", NewGroupName: "groupNameType" }, required: ["GroupName"] },
+    UpdateOpenIDConnectProviderThumbprintRequest: { type: "structure", members: { OpenIDConnectProviderArn: "arnType", ThumbprintList: "thumbprintListType" }, required: ["OpenIDConnectProviderArn", "ThumbprintList"] },
+    UpdateRoleDescriptionRequest: { type: "structure", members: { RoleName: "roleNameType", Description: "roleDescriptionType" }, required: ["RoleName", "Description"] },
+    UpdateRoleDescriptionResponse: { type: "structure", members: { Role: "Role" } },
+    UpdateRoleRequest: { type: "structure", members: { RoleName: "roleNameType", Description: "roleDescriptionType", MaxSessionDuration: "roleMaxSessionDurationType" }, required: ["RoleName"] },
+    UpdateRoleResponse: { type: "structure", members: {} },
     UpdateUserRequest: { type: "structure", members: { UserName: "existingUserNameType", NewPath: "pathType", NewUserName: "userNameType" }, required: ["UserName"] },
     User: { type: "structure", members: { Path: "pathType", UserName: "userNameType", UserId: "idType", Arn: "arnType", CreateDate: "dateType", PasswordLastUsed: "dateType", PermissionsBoundary: "AttachedPermissionsBoundary", Tags: "tagListType" }, required: ["Path", "UserName", "UserId", "Arn", "CreateDate"] },
     UserDetail: { type: "structure", members: { Path: "pathType", UserName: "userNameType", UserId: "idType", Arn: "arnType", CreateDate: "dateType", UserPolicyList: "policyDetailListType", GroupList: "groupNameListType", AttachedManagedPolicies: "attachedPoliciesListType", PermissionsBoundary: "AttachedPermissionsBoundary", Tags: "tagListType" } },
@@ -295,6 +425,11 @@ export const model: ServiceModel = {
     attachedPoliciesListType: { type: "list", member: "AttachedPolicy" },
     attachmentCountType: { type: "integer" },
     booleanType: { type: "boolean" },
+    clientIDListType: { type: "list", member: "clientIDType" },
+    clientIDType: { type: "string", min: 1, max: 255 },
+    credentialReportExpiredExceptionMessage: { type: "string" },
+    credentialReportNotPresentExceptionMessage: { type: "string" },
+    credentialReportNotReadyExceptionMessage: { type: "string" },
     dateType: { type: "timestamp" },
     deleteConflictMessage: { type: "string" },
     entityAlreadyExistsMessage: { type: "string" },
@@ -302,6 +437,7 @@ export const model: ServiceModel = {
     entityTemporarilyUnmodifiableMessage: { type: "string" },
     existingUserNameType: { type: "string", min: 1, max: 128, pattern: "[\\w+=,.@-]+" },
     groupDetailListType: { type: "list", member: "GroupDetail" },
+    groupListType: { type: "list", member: "Group" },
     groupNameListType: { type: "list", member: "groupNameType" },
     groupNameType: { type: "string", min: 1, max: 128, pattern: "[\\w+=,.@-]+" },
     idType: { type: "string", min: 16, max: 128, pattern: "[\\w]+" },
@@ -313,12 +449,14 @@ export const model: ServiceModel = {
     markerType: { type: "string", min: 1, max: 320, pattern: "[\\u0020-\\u00FF]+" },
     maxItemsType: { type: "integer", min: 1, max: 1000 },
     noSuchEntityMessage: { type: "string" },
+    openIdIdpCommunicationErrorExceptionMessage: { type: "string" },
     pathPrefixType: { type: "string", min: 1, max: 512, pattern: "\\u002F[\\u0021-\\u007F]*" },
     pathType: { type: "string", min: 1, max: 512, pattern: "(\\u002F)|(\\u002F[\\u0021-\\u007E]+\\u002F)" },
     policyDescriptionType: { type: "string", max: 1000 },
     policyDetailListType: { type: "list", member: "PolicyDetail" },
     policyDocumentType: { type: "string", min: 1, max: 131072, pattern: "[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+" },
     policyDocumentVersionListType: { type: "list", member: "PolicyVersion" },
+    policyEvaluationErrorMessage: { type: "string" },
     policyListType: { type: "list", member: "Policy" },
     policyNameListType: { type: "list", member: "policyNameType" },
     policyNameType: { type: "string", min: 1, max: 128, pattern: "[\\w+=,.@-]+" },
@@ -342,6 +480,9 @@ export const model: ServiceModel = {
     tagKeyType: { type: "string", min: 1, max: 128, pattern: "[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+" },
     tagListType: { type: "list", member: "Tag", max: 50 },
     tagValueType: { type: "string", min: 0, max: 256, pattern: "[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*" },
+    thumbprintListType: { type: "list", member: "thumbprintType" },
+    thumbprintType: { type: "string", min: 40, max: 40 },
+    unmodifiableEntityMessage: { type: "string" },
     userDetailListType: { type: "list", member: "UserDetail" },
     userListType: { type: "list", member: "User" },
     userNameType: { type: "string", min: 1, max: 64, pattern: "[\\w+=,.@-]+" },
@@ -353,45 +494,105 @@ export type Nothing = { readonly [member: string]: never };
 
 /** Wire name to the types of its input and output. */
 export interface Operations {
+  AddClientIDToOpenIDConnectProvider: { input: AddClientIDToOpenIDConnectProviderRequest; output: Nothing };
+  AddRoleToInstanceProfile: { input: AddRoleToInstanceProfileRequest; output: Nothing };
+  AddUserToGroup: { input: AddUserToGroupRequest; output: Nothing };
+  AttachGroupPolicy: { input: AttachGroupPolicyRequest; output: Nothing };
+  AttachRolePolicy: { input: AttachRolePolicyRequest; output: Nothing };
   AttachUserPolicy: { input: AttachUserPolicyRequest; output: Nothing };
   CreateAccessKey: { input: CreateAccessKeyRequest; output: CreateAccessKeyResponse };
   CreateAccountAlias: { input: CreateAccountAliasRequest; output: Nothing };
+  CreateGroup: { input: CreateGroupRequest; output: CreateGroupResponse };
+  CreateInstanceProfile: { input: CreateInstanceProfileRequest; output: CreateInstanceProfileResponse };
+  CreateOpenIDConnectProvider: { input: CreateOpenIDConnectProviderRequest; output: CreateOpenIDConnectProviderResponse };
   CreatePolicy: { input: CreatePolicyRequest; output: CreatePolicyResponse };
   CreatePolicyVersion: { input: CreatePolicyVersionRequest; output: CreatePolicyVersionResponse };
+  CreateRole: { input: CreateRoleRequest; output: CreateRoleResponse };
   CreateUser: { input: CreateUserRequest; output: CreateUserResponse };
   DeleteAccessKey: { input: DeleteAccessKeyRequest; output: Nothing };
   DeleteAccountAlias: { input: DeleteAccountAliasRequest; output: Nothing };
+  DeleteGroup: { input: DeleteGroupRequest; output: Nothing };
+  DeleteGroupPolicy: { input: DeleteGroupPolicyRequest; output: Nothing };
+  DeleteInstanceProfile: { input: DeleteInstanceProfileRequest; output: Nothing };
+  DeleteOpenIDConnectProvider: { input: DeleteOpenIDConnectProviderRequest; output: Nothing };
   DeletePolicy: { input: DeletePolicyRequest; output: Nothing };
   DeletePolicyVersion: { input: DeletePolicyVersionRequest; output: Nothing };
+  DeleteRole: { input: DeleteRoleRequest; output: Nothing };
+  DeleteRolePermissionsBoundary: { input: DeleteRolePermissionsBoundaryRequest; output: Nothing };
+  DeleteRolePolicy: { input: DeleteRolePolicyRequest; output: Nothing };
   DeleteUser: { input: DeleteUserRequest; output: Nothing };
   DeleteUserPermissionsBoundary: { input: DeleteUserPermissionsBoundaryRequest; output: Nothing };
   DeleteUserPolicy: { input: DeleteUserPolicyRequest; output: Nothing };
+  DetachGroupPolicy: { input: DetachGroupPolicyRequest; output: Nothing };
+  DetachRolePolicy: { input: DetachRolePolicyRequest; output: Nothing };
   DetachUserPolicy: { input: DetachUserPolicyRequest; output: Nothing };
+  GenerateCredentialReport: { input: Nothing; output: GenerateCredentialReportResponse };
   GetAccessKeyLastUsed: { input: GetAccessKeyLastUsedRequest; output: GetAccessKeyLastUsedResponse };
   GetAccountAuthorizationDetails: { input: GetAccountAuthorizationDetailsRequest; output: GetAccountAuthorizationDetailsResponse };
   GetAccountSummary: { input: Nothing; output: GetAccountSummaryResponse };
+  GetContextKeysForCustomPolicy: { input: GetContextKeysForCustomPolicyRequest; output: GetContextKeysForPolicyResponse };
+  GetContextKeysForPrincipalPolicy: { input: GetContextKeysForPrincipalPolicyRequest; output: GetContextKeysForPolicyResponse };
+  GetCredentialReport: { input: Nothing; output: GetCredentialReportResponse };
+  GetGroup: { input: GetGroupRequest; output: GetGroupResponse };
+  GetGroupPolicy: { input: GetGroupPolicyRequest; output: GetGroupPolicyResponse };
+  GetInstanceProfile: { input: GetInstanceProfileRequest; output: GetInstanceProfileResponse };
+  GetOpenIDConnectProvider: { input: GetOpenIDConnectProviderRequest; output: GetOpenIDConnectProviderResponse };
   GetPolicy: { input: GetPolicyRequest; output: GetPolicyResponse };
   GetPolicyVersion: { input: GetPolicyVersionRequest; output: GetPolicyVersionResponse };
+  GetRole: { input: GetRoleRequest; output: GetRoleResponse };
+  GetRolePolicy: { input: GetRolePolicyRequest; output: GetRolePolicyResponse };
   GetUser: { input: GetUserRequest; output: GetUserResponse };
   GetUserPolicy: { input: GetUserPolicyRequest; output: GetUserPolicyResponse };
   ListAccessKeys: { input: ListAccessKeysRequest; output: ListAccessKeysResponse };
   ListAccountAliases: { input: ListAccountAliasesRequest; output: ListAccountAliasesResponse };
+  ListAttachedGroupPolicies: { input: ListAttachedGroupPoliciesRequest; output: ListAttachedGroupPoliciesResponse };
+  ListAttachedRolePolicies: { input: ListAttachedRolePoliciesRequest; output: ListAttachedRolePoliciesResponse };
   ListAttachedUserPolicies: { input: ListAttachedUserPoliciesRequest; output: ListAttachedUserPoliciesResponse };
   ListEntitiesForPolicy: { input: ListEntitiesForPolicyRequest; output: ListEntitiesForPolicyResponse };
+  ListGroupPolicies: { input: ListGroupPoliciesRequest; output: ListGroupPoliciesResponse };
+  ListGroups: { input: ListGroupsRequest; output: ListGroupsResponse };
+  ListGroupsForUser: { input: ListGroupsForUserRequest; output: ListGroupsForUserResponse };
+  ListInstanceProfileTags: { input: ListInstanceProfileTagsRequest; output: ListInstanceProfileTagsResponse };
+  ListInstanceProfiles: { input: ListInstanceProfilesRequest; output: ListInstanceProfilesResponse };
+  ListInstanceProfilesForRole: { input: ListInstanceProfilesForRoleRequest; output: ListInstanceProfilesForRoleResponse };
+  ListOpenIDConnectProviderTags: { input: ListOpenIDConnectProviderTagsRequest; output: ListOpenIDConnectProviderTagsResponse };
+  ListOpenIDConnectProviders: { input: ListOpenIDConnectProvidersRequest; output: ListOpenIDConnectProvidersResponse };
   ListPolicies: { input: ListPoliciesRequest; output: ListPoliciesResponse };
   ListPolicyTags: { input: ListPolicyTagsRequest; output: ListPolicyTagsResponse };
   ListPolicyVersions: { input: ListPolicyVersionsRequest; output: ListPolicyVersionsResponse };
+  ListRolePolicies: { input: ListRolePoliciesRequest; output: ListRolePoliciesResponse };
+  ListRoleTags: { input: ListRoleTagsRequest; output: ListRoleTagsResponse };
+  ListRoles: { input: ListRolesRequest; output: ListRolesResponse };
   ListUserPolicies: { input: ListUserPoliciesRequest; output: ListUserPoliciesResponse };
   ListUserTags: { input: ListUserTagsRequest; output: ListUserTagsResponse };
   ListUsers: { input: ListUsersRequest; output: ListUsersResponse };
+  PutGroupPolicy: { input: PutGroupPolicyRequest; output: Nothing };
+  PutRolePermissionsBoundary: { input: PutRolePermissionsBoundaryRequest; output: Nothing };
+  PutRolePolicy: { input: PutRolePolicyRequest; output: Nothing };
   PutUserPermissionsBoundary: { input: PutUserPermissionsBoundaryRequest; output: Nothing };
   PutUserPolicy: { input: PutUserPolicyRequest; output: Nothing };
+  RemoveClientIDFromOpenIDConnectProvider: { input: RemoveClientIDFromOpenIDConnectProviderRequest; output: Nothing };
+  RemoveRoleFromInstanceProfile: { input: RemoveRoleFromInstanceProfileRequest; output: Nothing };
+  RemoveUserFromGroup: { input: RemoveUserFromGroupRequest; output: Nothing };
   SetDefaultPolicyVersion: { input: SetDefaultPolicyVersionRequest; output: Nothing };
+  SimulateCustomPolicy: { input: SimulateCustomPolicyRequest; output: SimulatePolicyResponse };
+  SimulatePrincipalPolicy: { input: SimulatePrincipalPolicyRequest; output: SimulatePolicyResponse };
+  TagInstanceProfile: { input: TagInstanceProfileRequest; output: Nothing };
+  TagOpenIDConnectProvider: { input: TagOpenIDConnectProviderRequest; output: Nothing };
   TagPolicy: { input: TagPolicyRequest; output: Nothing };
+  TagRole: { input: TagRoleRequest; output: Nothing };
   TagUser: { input: TagUserRequest; output: Nothing };
+  UntagInstanceProfile: { input: UntagInstanceProfileRequest; output: Nothing };
+  UntagOpenIDConnectProvider: { input: UntagOpenIDConnectProviderRequest; output: Nothing };
   UntagPolicy: { input: UntagPolicyRequest; output: Nothing };
+  UntagRole: { input: UntagRoleRequest; output: Nothing };
   UntagUser: { input: UntagUserRequest; output: Nothing };
   UpdateAccessKey: { input: UpdateAccessKeyRequest; output: Nothing };
+  UpdateAssumeRolePolicy: { input: UpdateAssumeRolePolicyRequest; output: Nothing };
+  UpdateGroup: { input: UpdateGroupRequest; output: Nothing };
+  UpdateOpenIDConnectProviderThumbprint: { input: UpdateOpenIDConnectProviderThumbprintRequest; output: Nothing };
+  UpdateRole: { input: UpdateRoleRequest; output: UpdateRoleResponse };
+  UpdateRoleDescription: { input: UpdateRoleDescriptionRequest; output: UpdateRoleDescriptionResponse };
   UpdateUser: { input: UpdateUserRequest; output: Nothing };
 }
 
@@ -416,6 +617,31 @@ export interface AccessKeyMetadata {
   readonly CreateDate?: number | undefined;
 }
 
+export interface AddClientIDToOpenIDConnectProviderRequest {
+  readonly OpenIDConnectProviderArn: string;
+  readonly ClientID: string;
+}
+
+export interface AddRoleToInstanceProfileRequest {
+  readonly InstanceProfileName: string;
+  readonly RoleName: string;
+}
+
+export interface AddUserToGroupRequest {
+  readonly GroupName: string;
+  readonly UserName: string;
+}
+
+export interface AttachGroupPolicyRequest {
+  readonly GroupName: string;
+  readonly PolicyArn: string;
+}
+
+export interface AttachRolePolicyRequest {
+  readonly RoleName: string;
+  readonly PolicyArn: string;
+}
+
 export interface AttachUserPolicyRequest {
   readonly UserName: string;
   readonly PolicyArn: string;
@@ -431,6 +657,14 @@ export interface AttachedPolicy {
   readonly PolicyArn?: string | undefined;
 }
 
+export interface ContextEntry {
+  readonly ContextKeyName?: string | undefined;
+  readonly ContextKeyValues?: readonly string[] | undefined;
+  readonly ContextKeyType?: ContextKeyTypeEnum | undefined;
+}
+
+export type ContextKeyTypeEnum = "string" | "stringList" | "numeric" | "numericList" | "boolean" | "booleanList" | "ip" | "ipList" | "binary" | "binaryList" | "date" | "dateList";
+
 export interface CreateAccessKeyRequest {
   readonly UserName?: string | undefined;
 }
@@ -441,6 +675,37 @@ export interface CreateAccessKeyResponse {
 
 export interface CreateAccountAliasRequest {
   readonly AccountAlias: string;
+}
+
+export interface CreateGroupRequest {
+  readonly Path?: string | undefined;
+  readonly GroupName: string;
+}
+
+export interface CreateGroupResponse {
+  readonly Group: Group;
+}
+
+export interface CreateInstanceProfileRequest {
+  readonly InstanceProfileName: string;
+  readonly Path?: string | undefined;
+  readonly Tags?: readonly Tag[] | undefined;
+}
+
+export interface CreateInstanceProfileResponse {
+  readonly InstanceProfile: InstanceProfile;
+}
+
+export interface CreateOpenIDConnectProviderRequest {
+  readonly Url: string;
+  readonly ClientIDList?: readonly string[] | undefined;
+  readonly ThumbprintList?: readonly string[] | undefined;
+  readonly Tags?: readonly Tag[] | undefined;
+}
+
+export interface CreateOpenIDConnectProviderResponse {
+  readonly OpenIDConnectProviderArn?: string | undefined;
+  readonly Tags?: readonly Tag[] | undefined;
 }
 
 export interface CreatePolicyRequest {
@@ -465,6 +730,20 @@ export interface CreatePolicyVersionResponse {
   readonly PolicyVersion?: PolicyVersion | undefined;
 }
 
+export interface CreateRoleRequest {
+  readonly Path?: string | undefined;
+  readonly RoleName: string;
+  readonly AssumeRolePolicyDocument: string;
+  readonly Description?: string | undefined;
+  readonly MaxSessionDuration?: number | undefined;
+  readonly PermissionsBoundary?: string | undefined;
+  readonly Tags?: readonly Tag[] | undefined;
+}
+
+export interface CreateRoleResponse {
+  readonly Role: Role;
+}
+
 export interface CreateUserRequest {
   readonly Path?: string | undefined;
   readonly UserName: string;
@@ -485,6 +764,23 @@ export interface DeleteAccountAliasRequest {
   readonly AccountAlias: string;
 }
 
+export interface DeleteGroupPolicyRequest {
+  readonly GroupName: string;
+  readonly PolicyName: string;
+}
+
+export interface DeleteGroupRequest {
+  readonly GroupName: string;
+}
+
+export interface DeleteInstanceProfileRequest {
+  readonly InstanceProfileName: string;
+}
+
+export interface DeleteOpenIDConnectProviderRequest {
+  readonly OpenIDConnectProviderArn: string;
+}
+
 export interface DeletePolicyRequest {
   readonly PolicyArn: string;
 }
@@ -492,6 +788,19 @@ export interface DeletePolicyRequest {
 export interface DeletePolicyVersionRequest {
   readonly PolicyArn: string;
   readonly VersionId: string;
+}
+
+export interface DeleteRolePermissionsBoundaryRequest {
+  readonly RoleName: string;
+}
+
+export interface DeleteRolePolicyRequest {
+  readonly RoleName: string;
+  readonly PolicyName: string;
+}
+
+export interface DeleteRoleRequest {
+  readonly RoleName: string;
 }
 
 export interface DeleteUserPermissionsBoundaryRequest {
@@ -507,12 +816,39 @@ export interface DeleteUserRequest {
   readonly UserName: string;
 }
 
+export interface DetachGroupPolicyRequest {
+  readonly GroupName: string;
+  readonly PolicyArn: string;
+}
+
+export interface DetachRolePolicyRequest {
+  readonly RoleName: string;
+  readonly PolicyArn: string;
+}
+
 export interface DetachUserPolicyRequest {
   readonly UserName: string;
   readonly PolicyArn: string;
 }
 
 export type EntityType = "User" | "Role" | "Group" | "LocalManagedPolicy" | "AWSManagedPolicy";
+
+export interface EvaluationResult {
+  readonly EvalActionName: string;
+  readonly EvalResourceName?: string | undefined;
+  readonly EvalDecision: PolicyEvaluationDecisionType;
+  readonly MatchedStatements?: readonly Statement[] | undefined;
+  readonly MissingContextValues?: readonly string[] | undefined;
+  readonly OrganizationsDecisionDetail?: OrganizationsDecisionDetail | undefined;
+  readonly PermissionsBoundaryDecisionDetail?: PermissionsBoundaryDecisionDetail | undefined;
+  readonly EvalDecisionDetails?: { readonly [key: string]: PolicyEvaluationDecisionType } | undefined;
+  readonly ResourceSpecificResults?: readonly ResourceSpecificResult[] | undefined;
+}
+
+export interface GenerateCredentialReportResponse {
+  readonly State?: ReportStateType | undefined;
+  readonly Description?: string | undefined;
+}
 
 export interface GetAccessKeyLastUsedRequest {
   readonly AccessKeyId: string;
@@ -542,6 +878,69 @@ export interface GetAccountSummaryResponse {
   readonly SummaryMap?: { readonly [key: string]: number } | undefined;
 }
 
+export interface GetContextKeysForCustomPolicyRequest {
+  readonly PolicyInputList: readonly string[];
+}
+
+export interface GetContextKeysForPolicyResponse {
+  readonly ContextKeyNames?: readonly string[] | undefined;
+}
+
+export interface GetContextKeysForPrincipalPolicyRequest {
+  readonly PolicySourceArn: string;
+  readonly PolicyInputList?: readonly string[] | undefined;
+}
+
+export interface GetCredentialReportResponse {
+  readonly Content?: Uint8Array | undefined;
+  readonly ReportFormat?: ReportFormatType | undefined;
+  readonly GeneratedTime?: number | undefined;
+}
+
+export interface GetGroupPolicyRequest {
+  readonly GroupName: string;
+  readonly PolicyName: string;
+}
+
+export interface GetGroupPolicyResponse {
+  readonly GroupName: string;
+  readonly PolicyName: string;
+  readonly PolicyDocument: string;
+}
+
+export interface GetGroupRequest {
+  readonly GroupName: string;
+  readonly Marker?: string | undefined;
+  readonly MaxItems?: number | undefined;
+}
+
+export interface GetGroupResponse {
+  readonly Group: Group;
+  readonly Users: readonly User[];
+  readonly IsTruncated?: boolean | undefined;
+  readonly Marker?: string | undefined;
+}
+
+export interface GetInstanceProfileRequest {
+  readonly InstanceProfileName: string;
+}
+
+export interface GetInstanceProfileResponse {
+  readonly InstanceProfile: InstanceProfile;
+}
+
+export interface GetOpenIDConnectProviderRequest {
+  readonly OpenIDConnectProviderArn: string;
+}
+
+export interface GetOpenIDConnectProviderResponse {
+  readonly Url?: string | undefined;
+  readonly ClientIDList?: readonly string[] | undefined;
+  readonly ThumbprintList?: readonly string[] | undefined;
+  readonly CreateDate?: number | undefined;
+  readonly Tags?: readonly Tag[] | undefined;
+}
+
 export interface GetPolicyRequest {
   readonly PolicyArn: string;
 }
@@ -557,6 +956,25 @@ export interface GetPolicyVersionRequest {
 
 export interface GetPolicyVersionResponse {
   readonly PolicyVersion?: PolicyVersion | undefined;
+}
+
+export interface GetRolePolicyRequest {
+  readonly RoleName: string;
+  readonly PolicyName: string;
+}
+
+export interface GetRolePolicyResponse {
+  readonly RoleName: string;
+  readonly PolicyName: string;
+  readonly PolicyDocument: string;
+}
+
+export interface GetRoleRequest {
+  readonly RoleName: string;
+}
+
+export interface GetRoleResponse {
+  readonly Role: Role;
 }
 
 export interface GetUserPolicyRequest {
@@ -576,6 +994,14 @@ export interface GetUserRequest {
 
 export interface GetUserResponse {
   readonly User: User;
+}
+
+export interface Group {
+  readonly Path: string;
+  readonly GroupName: string;
+  readonly GroupId: string;
+  readonly Arn: string;
+  readonly CreateDate: number;
 }
 
 export interface GroupDetail {
@@ -621,6 +1047,32 @@ export interface ListAccountAliasesResponse {
   readonly Marker?: string | undefined;
 }
 
+export interface ListAttachedGroupPoliciesRequest {
+  readonly GroupName: string;
+  readonly PathPrefix?: string | undefined;
+  readonly Marker?: string | undefined;
+  readonly MaxItems?: number | undefined;
+}
+
+export interface ListAttachedGroupPoliciesResponse {
+  readonly AttachedPolicies?: readonly AttachedPolicy[] | undefined;
+  readonly IsTruncated?: boolean | undefined;
+  readonly Marker?: string | undefined;
+}
+
+export interface ListAttachedRolePoliciesRequest {
+  readonly RoleName: string;
+  readonly PathPrefix?: string | undefined;
+  readonly Marker?: string | undefined;
+  readonly MaxItems?: number | undefined;
+}
+
+export interface ListAttachedRolePoliciesResponse {
+  readonly AttachedPolicies?: readonly AttachedPolicy[] | undefined;
+  readonly IsTruncated?: boolean | undefined;
+  readonly Marker?: string | undefined;
+}
+
 export interface ListAttachedUserPoliciesRequest {
   readonly UserName: string;
   readonly PathPrefix?: string | undefined;
@@ -649,6 +1101,96 @@ export interface ListEntitiesForPolicyResponse {
   readonly PolicyRoles?: readonly PolicyRole[] | undefined;
   readonly IsTruncated?: boolean | undefined;
   readonly Marker?: string | undefined;
+}
+
+export interface ListGroupPoliciesRequest {
+  readonly GroupName: string;
+  readonly Marker?: string | undefined;
+  readonly MaxItems?: number | undefined;
+}
+
+export interface ListGroupPoliciesResponse {
+  readonly PolicyNames: readonly string[];
+  readonly IsTruncated?: boolean | undefined;
+  readonly Marker?: string | undefined;
+}
+
+export interface ListGroupsForUserRequest {
+  readonly UserName: string;
+  readonly Marker?: string | undefined;
+  readonly MaxItems?: number | undefined;
+}
+
+export interface ListGroupsForUserResponse {
+  readonly Groups: readonly Group[];
+  readonly IsTruncated?: boolean | undefined;
+  readonly Marker?: string | undefined;
+}
+
+export interface ListGroupsRequest {
+  readonly PathPrefix?: string | undefined;
+  readonly Marker?: string | undefined;
+  readonly MaxItems?: number | undefined;
+}
+
+export interface ListGroupsResponse {
+  readonly Groups: readonly Group[];
+  readonly IsTruncated?: boolean | undefined;
+  readonly Marker?: string | undefined;
+}
+
+export interface ListInstanceProfileTagsRequest {
+  readonly InstanceProfileName: string;
+  readonly Marker?: string | undefined;
+  readonly MaxItems?: number | undefined;
+}
+
+export interface ListInstanceProfileTagsResponse {
+  readonly Tags: readonly Tag[];
+  readonly IsTruncated?: boolean | undefined;
+  readonly Marker?: string | undefined;
+}
+
+export interface ListInstanceProfilesForRoleRequest {
+  readonly RoleName: string;
+  readonly Marker?: string | undefined;
+  readonly MaxItems?: number | undefined;
+}
+
+export interface ListInstanceProfilesForRoleResponse {
+  readonly InstanceProfiles: readonly InstanceProfile[];
+  readonly IsTruncated?: boolean | undefined;
+  readonly Marker?: string | undefined;
+}
+
+export interface ListInstanceProfilesRequest {
+  readonly PathPrefix?: string | undefined;
+  readonly Marker?: string | undefined;
+  readonly MaxItems?: number | undefined;
+}
+
+export interface ListInstanceProfilesResponse {
+  readonly InstanceProfiles: readonly InstanceProfile[];
+  readonly IsTruncated?: boolean | undefined;
+  readonly Marker?: string | undefined;
+}
+
+export interface ListOpenIDConnectProviderTagsRequest {
+  readonly OpenIDConnectProviderArn: string;
+  readonly Marker?: string | undefined;
+  readonly MaxItems?: number | undefined;
+}
+
+export interface ListOpenIDConnectProviderTagsResponse {
+  readonly Tags: readonly Tag[];
+  readonly IsTruncated?: boolean | undefined;
+  readonly Marker?: string | undefined;
+}
+
+export type ListOpenIDConnectProvidersRequest = Nothing;
+
+export interface ListOpenIDConnectProvidersResponse {
+  readonly OpenIDConnectProviderList?: readonly OpenIDConnectProviderListEntry[] | undefined;
 }
 
 export interface ListPoliciesRequest {
@@ -686,6 +1228,42 @@ export interface ListPolicyVersionsRequest {
 
 export interface ListPolicyVersionsResponse {
   readonly Versions?: readonly PolicyVersion[] | undefined;
+  readonly IsTruncated?: boolean | undefined;
+  readonly Marker?: string | undefined;
+}
+
+export interface ListRolePoliciesRequest {
+  readonly RoleName: string;
+  readonly Marker?: string | undefined;
+  readonly MaxItems?: number | undefined;
+}
+
+export interface ListRolePoliciesResponse {
+  readonly PolicyNames: readonly string[];
+  readonly IsTruncated?: boolean | undefined;
+  readonly Marker?: string | undefined;
+}
+
+export interface ListRoleTagsRequest {
+  readonly RoleName: string;
+  readonly Marker?: string | undefined;
+  readonly MaxItems?: number | undefined;
+}
+
+export interface ListRoleTagsResponse {
+  readonly Tags: readonly Tag[];
+  readonly IsTruncated?: boolean | undefined;
+  readonly Marker?: string | undefined;
+}
+
+export interface ListRolesRequest {
+  readonly PathPrefix?: string | undefined;
+  readonly Marker?: string | undefined;
+  readonly MaxItems?: number | undefined;
+}
+
+export interface ListRolesResponse {
+  readonly Roles: readonly Role[];
   readonly IsTruncated?: boolean | undefined;
   readonly Marker?: string | undefined;
 }
@@ -741,7 +1319,19 @@ export interface ManagedPolicyDetail {
   readonly PolicyVersionList?: readonly PolicyVersion[] | undefined;
 }
 
+export interface OpenIDConnectProviderListEntry {
+  readonly Arn?: string | undefined;
+}
+
+export interface OrganizationsDecisionDetail {
+  readonly AllowedByOrganizations?: boolean | undefined;
+}
+
 export type PermissionsBoundaryAttachmentType = "PermissionsBoundaryPolicy";
+
+export interface PermissionsBoundaryDecisionDetail {
+  readonly AllowedByPermissionsBoundary?: boolean | undefined;
+}
 
 export interface Policy {
   readonly PolicyName?: string | undefined;
@@ -763,6 +1353,8 @@ export interface PolicyDetail {
   readonly PolicyDocument?: string | undefined;
 }
 
+export type PolicyEvaluationDecisionType = "allowed" | "explicitDeny" | "implicitDeny";
+
 export interface PolicyGroup {
   readonly GroupName?: string | undefined;
   readonly GroupId?: string | undefined;
@@ -772,6 +1364,8 @@ export interface PolicyRole {
   readonly RoleName?: string | undefined;
   readonly RoleId?: string | undefined;
 }
+
+export type PolicySourceType = "user" | "group" | "role" | "aws-managed" | "user-managed" | "resource" | "none";
 
 export type PolicyUsageType = "PermissionsPolicy" | "PermissionsBoundary";
 
@@ -787,6 +1381,28 @@ export interface PolicyVersion {
   readonly CreateDate?: number | undefined;
 }
 
+export interface Position {
+  readonly Line?: number | undefined;
+  readonly Column?: number | undefined;
+}
+
+export interface PutGroupPolicyRequest {
+  readonly GroupName: string;
+  readonly PolicyName: string;
+  readonly PolicyDocument: string;
+}
+
+export interface PutRolePermissionsBoundaryRequest {
+  readonly RoleName: string;
+  readonly PermissionsBoundary: string;
+}
+
+export interface PutRolePolicyRequest {
+  readonly RoleName: string;
+  readonly PolicyName: string;
+  readonly PolicyDocument: string;
+}
+
 export interface PutUserPermissionsBoundaryRequest {
   readonly UserName: string;
   readonly PermissionsBoundary: string;
@@ -796,6 +1412,34 @@ export interface PutUserPolicyRequest {
   readonly UserName: string;
   readonly PolicyName: string;
   readonly PolicyDocument: string;
+}
+
+export interface RemoveClientIDFromOpenIDConnectProviderRequest {
+  readonly OpenIDConnectProviderArn: string;
+  readonly ClientID: string;
+}
+
+export interface RemoveRoleFromInstanceProfileRequest {
+  readonly InstanceProfileName: string;
+  readonly RoleName: string;
+}
+
+export interface RemoveUserFromGroupRequest {
+  readonly GroupName: string;
+  readonly UserName: string;
+}
+
+export type ReportFormatType = "text/csv";
+
+export type ReportStateType = "STARTED" | "INPROGRESS" | "COMPLETE";
+
+export interface ResourceSpecificResult {
+  readonly EvalResourceName: string;
+  readonly EvalResourceDecision: PolicyEvaluationDecisionType;
+  readonly MatchedStatements?: readonly Statement[] | undefined;
+  readonly MissingContextValues?: readonly string[] | undefined;
+  readonly EvalDecisionDetails?: { readonly [key: string]: PolicyEvaluationDecisionType } | undefined;
+  readonly PermissionsBoundaryDecisionDetail?: PermissionsBoundaryDecisionDetail | undefined;
 }
 
 export interface Role {
@@ -837,13 +1481,70 @@ export interface SetDefaultPolicyVersionRequest {
   readonly VersionId: string;
 }
 
+export interface SimulateCustomPolicyRequest {
+  readonly PolicyInputList: readonly string[];
+  readonly PermissionsBoundaryPolicyInputList?: readonly string[] | undefined;
+  readonly ActionNames: readonly string[];
+  readonly ResourceArns?: readonly string[] | undefined;
+  readonly ResourcePolicy?: string | undefined;
+  readonly ResourceOwner?: string | undefined;
+  readonly CallerArn?: string | undefined;
+  readonly ContextEntries?: readonly ContextEntry[] | undefined;
+  readonly ResourceHandlingOption?: string | undefined;
+  readonly MaxItems?: number | undefined;
+  readonly Marker?: string | undefined;
+}
+
+export interface SimulatePolicyResponse {
+  readonly EvaluationResults?: readonly EvaluationResult[] | undefined;
+  readonly IsTruncated?: boolean | undefined;
+  readonly Marker?: string | undefined;
+}
+
+export interface SimulatePrincipalPolicyRequest {
+  readonly PolicySourceArn: string;
+  readonly PolicyInputList?: readonly string[] | undefined;
+  readonly PermissionsBoundaryPolicyInputList?: readonly string[] | undefined;
+  readonly ActionNames: readonly string[];
+  readonly ResourceArns?: readonly string[] | undefined;
+  readonly ResourcePolicy?: string | undefined;
+  readonly ResourceOwner?: string | undefined;
+  readonly CallerArn?: string | undefined;
+  readonly ContextEntries?: readonly ContextEntry[] | undefined;
+  readonly ResourceHandlingOption?: string | undefined;
+  readonly MaxItems?: number | undefined;
+  readonly Marker?: string | undefined;
+}
+
+export interface Statement {
+  readonly SourcePolicyId?: string | undefined;
+  readonly SourcePolicyType?: PolicySourceType | undefined;
+  readonly StartPosition?: Position | undefined;
+  readonly EndPosition?: Position | undefined;
+}
+
 export interface Tag {
   readonly Key: string;
   readonly Value: string;
 }
 
+export interface TagInstanceProfileRequest {
+  readonly InstanceProfileName: string;
+  readonly Tags: readonly Tag[];
+}
+
+export interface TagOpenIDConnectProviderRequest {
+  readonly OpenIDConnectProviderArn: string;
+  readonly Tags: readonly Tag[];
+}
+
 export interface TagPolicyRequest {
   readonly PolicyArn: string;
+  readonly Tags: readonly Tag[];
+}
+
+export interface TagRoleRequest {
+  readonly RoleName: string;
   readonly Tags: readonly Tag[];
 }
 
@@ -852,8 +1553,23 @@ export interface TagUserRequest {
   readonly Tags: readonly Tag[];
 }
 
+export interface UntagInstanceProfileRequest {
+  readonly InstanceProfileName: string;
+  readonly TagKeys: readonly string[];
+}
+
+export interface UntagOpenIDConnectProviderRequest {
+  readonly OpenIDConnectProviderArn: string;
+  readonly TagKeys: readonly string[];
+}
+
 export interface UntagPolicyRequest {
   readonly PolicyArn: string;
+  readonly TagKeys: readonly string[];
+}
+
+export interface UntagRoleRequest {
+  readonly RoleName: string;
   readonly TagKeys: readonly string[];
 }
 
@@ -867,6 +1583,39 @@ export interface UpdateAccessKeyRequest {
   readonly AccessKeyId: string;
   readonly Status: StatusType;
 }
+
+export interface UpdateAssumeRolePolicyRequest {
+  readonly RoleName: string;
+  readonly PolicyDocument: string;
+}
+
+export interface UpdateGroupRequest {
+  readonly GroupName: string;
+  readonly NewPath?: string | undefined;
+  readonly NewGroupName?: string | undefined;
+}
+
+export interface UpdateOpenIDConnectProviderThumbprintRequest {
+  readonly OpenIDConnectProviderArn: string;
+  readonly ThumbprintList: readonly string[];
+}
+
+export interface UpdateRoleDescriptionRequest {
+  readonly RoleName: string;
+  readonly Description: string;
+}
+
+export interface UpdateRoleDescriptionResponse {
+  readonly Role?: Role | undefined;
+}
+
+export interface UpdateRoleRequest {
+  readonly RoleName: string;
+  readonly Description?: string | undefined;
+  readonly MaxSessionDuration?: number | undefined;
+}
+
+export type UpdateRoleResponse = Nothing;
 
 export interface UpdateUserRequest {
   readonly UserName: string;

@@ -100,16 +100,16 @@ export function kindConditions(key: KeyRecord): ContextValues {
 
 /** The author of a key's policy, for the check that it locks nobody out. */
 export function policyAuthor(
-  call: Call,
+  context: OperationContext,
   key: KeyRecord,
   input: { readonly BypassPolicyLockoutSafetyCheck?: boolean | undefined },
 ): PolicyAuthor {
   const bypassLockoutCheck = input.BypassPolicyLockoutSafetyCheck ?? false;
   return {
-    call,
+    context,
     bypassLockoutCheck,
     conditions: {
-      ...callerConditions(call),
+      ...callerConditions(context.call),
       ...keyConditions(key),
       "kms:BypassPolicyLockoutSafetyCheck": String(bypassLockoutCheck),
     },

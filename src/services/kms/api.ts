@@ -3,7 +3,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { Random } from "../../base/random.ts";
 import type { KeyWorkers } from "../../crypto/asymmetric/key-workers.ts";
 import type { SecretBox } from "../../envelope/secret-box.ts";
-import type { AnyOperation, QuotaValues, Service } from "../../gateway/contract.ts";
+import type { AnyOperation, PrincipalDirectory, QuotaValues, Service } from "../../gateway/contract.ts";
 import type { RecordReader } from "../../store/caching-reader.ts";
 import type { MetadataStore } from "../../store/metadata-store.ts";
 import { type BackgroundDeps, removeDueKeys, rewrapMaterials } from "./background.ts";
@@ -73,6 +73,8 @@ export interface KmsDependencies extends KeyPolicyLanguage {
   readonly keyring: MaterialKeyring & { readonly secretBox: SecretBox };
   readonly auditLog: Pick<AuditLog, "entry">;
   readonly keyWorkers: KeyWorkers;
+  /** Of all accounts. */
+  readonly principals: PrincipalDirectory;
   /** That are served. */
   readonly regions: readonly string[];
   /** Default: AWS's figures. */
@@ -97,6 +99,7 @@ export function createKmsService(deps: KmsDependencies): Service {
     keyCounts: new KeyCounts({ store, clock, quotas }),
     lastUsage: new LastUsage({ store, clock, onError }),
     policies: new KeyPolicies(deps),
+    principals: deps.principals,
     materials,
     keyWorkers: deps.keyWorkers,
     importTokens: new ImportTokens(deps.keyring),
@@ -159,7 +162,7 @@ const operationsOf = (kms: KmsParts): Readonly<Record<string, AnyOperation>> => 
   ListKeyRotations: listKeyRotations(kms),
   ListKeys: listKeys,
   ListResourceTags: listResourceTags(kms),
-  ListRetirableGrants: listRetirableGrants,
+  ListRetirableGrants: listRetirableGrants(kms),
   PutKeyPolicy: putKeyPolicy(kms),
   ReEncrypt: reEncrypt(kms),
   RetireGrant: retireGrant(kms),

@@ -67,6 +67,10 @@ export const limitExceeded = (message: string): ServiceError => kmsError("LimitE
 
 export const malformedPolicy = (message: string): ServiceError => kmsError("MalformedPolicyDocumentException", message);
 
+/** Also when a principal's name is well-formed, but nobody has it. */
+export const invalidPrincipals = (): ServiceError =>
+  malformedPolicy("Policy contains a statement with one or more invalid principals.");
+
 export const notFound = (message: string): ServiceError => kmsError("NotFoundException", message);
 export const keyNotFound = (keyArn: string): ServiceError => notFound(`Key '${keyArn}' does not exist`);
 export const invalidKeyId = (keyId: string): ServiceError => notFound(`Invalid keyId '${keyId}'`);

@@ -26,6 +26,7 @@ export function draftKey(
     origin: "AWS_KMS",
     enabled: true,
     deletionDateMs: null,
+    policyPrincipalIds: {},
     materialId: kms.materials.newId(),
     publicKey: null,
     materialExpiresMs: null,

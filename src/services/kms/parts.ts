@@ -2,7 +2,7 @@ import type { AuditLog } from "../../audit/log.ts";
 import type { Random } from "../../base/random.ts";
 import type { KeyWorkers } from "../../crypto/asymmetric/key-workers.ts";
 import type { SecretBox } from "../../envelope/secret-box.ts";
-import type { QuotaValues } from "../../gateway/contract.ts";
+import type { PrincipalDirectory, QuotaValues } from "../../gateway/contract.ts";
 import type { KeyCounts } from "./key-counts.ts";
 import type { LastUsage } from "./last-usage.ts";
 import type { ImportTokens } from "./import-token.ts";
@@ -12,6 +12,8 @@ import type { KeyPolicies } from "./policy.ts";
 /** What the operations work with, made once by api.ts. */
 export interface KmsParts {
   readonly policies: KeyPolicies;
+  /** For grants. */
+  readonly principals: PrincipalDirectory;
   readonly materials: KeyMaterials;
   readonly keyWorkers: KeyWorkers;
   /** For what KMS does by itself in the course of an operation; the operation's own event is the gateway's. */

@@ -1,3 +1,4 @@
+import type { PrincipalIds } from "../../authz/principals.ts";
 import { type SealedText, type Table, table } from "../../store/table.ts";
 import type { ServedSpec } from "./key-specs.ts";
 import type { KeyMaterialState, KeyUsageType, RotationType } from "./shapes.generated.ts";
@@ -24,6 +25,8 @@ export interface KeyRecord {
   readonly deletionDateMs: number | null;
   /** The policy document as it was put. */
   readonly policy: string;
+  /** Unique ids of the users, roles and sessions that the policy names, by ARN. Null: put by an older build. */
+  readonly policyPrincipalIds: PrincipalIds | null;
   /** Sorted by key. */
   readonly tags: readonly KeyTag[];
   /** Names of the aliases that point here, `alias/...`. */
@@ -115,6 +118,7 @@ export const rotationId = (key: KeyRecord, nextMs: number): readonly string[] =>
 /** Keys stored before a field existed have it as if it had always been there. */
 function withDefaults(keys: Table<KeyRecord>): Table<KeyRecord> {
   const defaults = {
+    policyPrincipalIds: null,
     publicKey: null,
     materialExpiresMs: null,
     olderMaterialsUntilMs: null,

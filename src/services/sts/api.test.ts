@@ -1,8 +1,20 @@
 import { describe, expect, test } from "vitest";
+import { systemClock } from "../../base/clock.ts";
 import type { Call, OperationContext, Principal } from "../../gateway/contract.ts";
 import { createStsService } from "./api.ts";
 
-const service = createStsService({ accountOfAccessKey: async (id) => (id === "AKIAKNOWN" ? "999999999999" : null) });
+const unused = () => Promise.reject(new Error("not asked in these tests"));
+
+const service = createStsService({
+  roles: { find: unused, findProvider: unused, hasPolicy: unused },
+  sessions: { issue: () => null, open: () => null, accountOf: () => null },
+  compileSessionPolicy: (_document, id) => ({ id, statements: [] }),
+  reader: { get: unused, list: unused },
+  realClock: systemClock(),
+  onProviderFailure: () => undefined,
+  accountOfAccessKey: async (id) => (id === "AKIAKNOWN" ? "999999999999" : null),
+  decodeAuthorization: async () => null,
+});
 
 const contextOf = (principal: Principal): OperationContext => ({
   call: { principal, nowMs: 0 } as Call,
@@ -42,7 +54,18 @@ describe("STS", () => {
     });
   });
 
-  test("serves nothing else", () => {
-    expect(Object.keys(service.operations)).toEqual(["GetCallerIdentity", "GetAccessKeyInfo"]);
+  test("serves what needs no directory of other identities, and nothing else", () => {
+    expect(Object.keys(service.operations).toSorted()).toEqual([
+      "AssumeRole",
+      "AssumeRoleWithWebIdentity",
+      "DecodeAuthorizationMessage",
+      "GetAccessKeyInfo",
+      "GetCallerIdentity",
+      "GetFederationToken",
+      "GetSessionToken",
+    ]);
+    // Only what proves by itself who calls goes without a signature.
+    const unsigned = Object.entries(service.operations).filter(([, { identify }]) => identify !== undefined);
+    expect(unsigned.map(([name]) => name)).toEqual(["AssumeRoleWithWebIdentity"]);
   });
 });

@@ -132,6 +132,12 @@ for (const [how, input] of Object.entries({
 refuses("CreateGrant", "InvalidArnException", "a grantee who is no principal", async () =>
   grant({ GranteePrincipal: "arn:aws:s3:::a-bucket-of-theirs" }),
 );
+refuses("CreateGrant", "InvalidArnException", "a grantee who is not there", async () =>
+  grant({ GranteePrincipal: `${grantee.arn}-nobody` }),
+);
+refuses("CreateGrant", "InvalidArnException", "a retiring principal who is not there", async () =>
+  grant({ RetiringPrincipal: retirer.arn.replace(":user/", ":role/") }),
+);
 
 works("ListGrants", "what was granted, never a token", async () => {
   const KeyId = await newKey();

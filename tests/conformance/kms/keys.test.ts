@@ -123,15 +123,23 @@ for (const [how, input, message] of [
     message,
   );
 }
-for (const [how, Policy] of [
-  ["what is no JSON", "not a policy"],
-  ["a statement without principal", policyDocument({ Effect: "Allow", Action: "kms:*", Resource: "*" })],
-  ["a policy that locks its author out", openPolicy("999988887777")],
+const own = (): string => suite.server().accountId;
+const INVALID_PRINCIPALS = "Policy contains a statement with one or more invalid principals.";
+for (const [how, policy, message] of [
+  ["what is no JSON", () => "not a policy", /not valid JSON/],
+  ["a statement without principal", () => policyDocument({ Effect: "Allow", Action: "kms:*", Resource: "*" }), /./],
+  [
+    "a policy that locks its author out",
+    () => openPolicy(own(), "kms:Encrypt"),
+    "The new key policy will not allow you to update the key policy in the future.",
+  ],
+  ["an account that is not there", () => openPolicy("999988887777"), INVALID_PRINCIPALS],
+  ["a user who is not there", () => openPolicy(own()).replace(":root", ":user/nobody"), INVALID_PRINCIPALS],
 ] as const) {
-  refuses("CreateKey", "MalformedPolicyDocumentException", how, async () => kms().createKey({ Policy }));
-  refuses("PutKeyPolicy", "MalformedPolicyDocumentException", how, async () =>
-    kms().putKeyPolicy({ KeyId: keyId, Policy }),
-  );
+  const refused = (operation: "CreateKey" | "PutKeyPolicy", call: (Policy: string) => Promise<unknown>): void =>
+    refuses(operation, "MalformedPolicyDocumentException", how, async () => call(policy()), message);
+  refused("CreateKey", (Policy) => kms().createKey({ Policy }));
+  refused("PutKeyPolicy", (Policy) => kms().putKeyPolicy({ KeyId: keyId, Policy }));
 }
 const bigPolicy = (): string =>
   JSON.stringify({ ...(JSON.parse(openPolicy(suite.server().accountId)) as object), Id: "x".repeat(32 * 1024) });
@@ -375,7 +383,7 @@ works("PutKeyPolicy", "decides who may use the key", async () => {
 });
 works("PutKeyPolicy", "a policy that locks out, if its author insists", async () => {
   const KeyId = await newKey();
-  const Policy = openPolicy("999988887777");
+  const Policy = openPolicy(own(), "kms:Encrypt");
   await kms().putKeyPolicy({ KeyId, Policy, BypassPolicyLockoutSafetyCheck: true });
   await expectRefusal(kms().describeKey({ KeyId }), "AccessDeniedException");
 });

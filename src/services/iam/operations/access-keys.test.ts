@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { createCredentialSource } from "../credential-source.ts";
 import { iamRoom, plainBox, userPrincipal } from "../testing/iam-room.ts";
+import { testSessions } from "../testing/sessions.ts";
 
 describe("access keys", () => {
   test("a new key opens to the secret that was shown, and shows it nowhere else", async () => {
@@ -13,7 +14,9 @@ describe("access keys", () => {
     expect(JSON.stringify(outcome.audit)).not.toContain(SecretAccessKey);
     const stored = (outcome.writes ?? []).map(({ value }) => Buffer.from(value ?? []).toString("utf8")).join();
     expect(stored).not.toContain(SecretAccessKey);
-    const credential = await createCredentialSource({ reader: room.reader, secretBox: plainBox }).find(AccessKeyId);
+    const credential = await createCredentialSource({ ...room, secretBox: plainBox, sessions: testSessions }).find(
+      AccessKeyId,
+    );
     expect(Buffer.from(credential?.openSecret() ?? []).toString()).toBe(SecretAccessKey);
     expect(credential?.principal).toMatchObject({ type: "User", userName: "ann", accessKeyId: AccessKeyId });
   });
@@ -42,7 +45,7 @@ describe("access keys", () => {
     expect(await room.failure("DeleteAccessKey", { AccessKeyId }, userPrincipal("bob"))).toBe(missing);
     expect(await room.failure("DeleteAccessKey", { AccessKeyId })).toBe(missing);
     expect(await room.failure("UpdateAccessKey", { UserName: "bob", AccessKeyId, Status: "Inactive" })).toBe(missing);
-    const credentials = createCredentialSource({ reader: room.reader, secretBox: plainBox });
+    const credentials = createCredentialSource({ ...room, secretBox: plainBox, sessions: testSessions });
     await room.run("UpdateAccessKey", { UserName: "ann", AccessKeyId, Status: "Inactive" });
     expect((await credentials.find(AccessKeyId))?.active).toBe(false);
     await room.run("UpdateAccessKey", { UserName: "ann", AccessKeyId, Status: "Active" });
@@ -55,7 +58,7 @@ describe("access keys", () => {
     const room = await iamRoom();
     await room.run("CreateUser", { UserName: "ann" });
     const { AccessKeyId } = (await room.run("CreateAccessKey", { UserName: "ann" })).AccessKey;
-    const credentials = createCredentialSource({ reader: room.reader, secretBox: plainBox });
+    const credentials = createCredentialSource({ ...room, secretBox: plainBox, sessions: testSessions });
     const first = await credentials.find(AccessKeyId);
     expect(await credentials.find(AccessKeyId)).toBe(first);
     await room.run("UpdateUser", { UserName: "ann", NewUserName: "eve" });
@@ -67,7 +70,7 @@ describe("access keys", () => {
   test("a sealed secret moved to another key does not open", async () => {
     const room = await iamRoom();
     const wrongBox = { ...plainBox, open: () => null };
-    const source = createCredentialSource({ reader: room.reader, secretBox: wrongBox });
+    const source = createCredentialSource({ ...room, secretBox: wrongBox, sessions: testSessions });
     const credential = await source.find(room.account.accessKeyId);
     expect(() => credential?.openSecret()).toThrow("does not open");
   });

@@ -80,7 +80,7 @@ async function ownedKey(read: Reader, ring: KeyRing, accessKeyId: string): Promi
 }
 
 const ownerResources = (target: OwnerTarget) =>
-  target.type === "root" || target.user === null ? [] : [userResource(target.user)];
+  target.type === "root" || target.record === null ? [] : [userResource(target.record)];
 
 export const createAccessKey = (deps: {
   readonly random: Random;

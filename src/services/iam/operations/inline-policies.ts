@@ -1,84 +1,111 @@
-import { noSuchUserPolicy, userPolicySizeExceeded } from "../errors.ts";
-import { encodedDocument, foldedName, policySize, storedDocument, USER_POLICY_SIZE_MAX } from "../model.ts";
+import type { Operation } from "../../../gateway/contract.ts";
+import { boundaryContext, entityAccess, entityName, entityResource, existingEntity, putEntity } from "../entities.ts";
+import type { EntityKind, EntityRecord, EntityTarget } from "../entities.ts";
+import { inlinePolicySizeExceeded, noSuchInlinePolicy } from "../errors.ts";
+import { encodedDocument, INLINE_POLICIES_LENGTH_MAX, policySize, storedDocument } from "../model.ts";
 import type { CompilePolicy } from "../model.ts";
 import { pageOfList } from "../pagination.ts";
+import type { Page, PageRequest } from "../pagination.ts";
 import { requireValidDocument } from "../policy-document.ts";
-import { users } from "../records.ts";
-import { boundaryContext, describe, existing, userAccess, userResource } from "../row.ts";
-import type { Row, UserTarget } from "../row.ts";
+import type { InlinePolicy } from "../records.ts";
+import { describe } from "../row.ts";
+import type { Nothing } from "../shapes.generated.ts";
 
-/** How decisions and errors call an inline policy. */
+/** How decisions and errors call an inline policy of the principal itself. */
 export const inlinePolicyId = (policyName: string): string => `inline:${policyName}`;
 
-const byName = (a: { readonly name: string }, b: { readonly name: string }): number => (a.name < b.name ? -1 : 1);
+const byName = (a: InlinePolicy, b: InlinePolicy): number => (a.name < b.name ? -1 : 1);
 
-export const putUserPolicy = (compile: CompilePolicy): Row<"PutUserPolicy", UserTarget> => ({
+type PolicyNamed = { readonly PolicyName: string };
+type WithDocument = PolicyNamed & { readonly PolicyDocument: string };
+
+/** PutUserPolicy, PutGroupPolicy, PutRolePolicy. */
+export const putInlinePolicy = <Entity extends EntityRecord, Named>(
+  kind: EntityKind<Entity, Named>,
+  compile: CompilePolicy,
+): Operation<Named & WithDocument, Nothing, EntityTarget<Entity>> => ({
   event: "management",
   readOnly: false,
   describe,
-  access: userAccess("iam:PutUserPolicy", (_input, user) => boundaryContext(user)),
+  access: entityAccess(kind, `iam:Put${kind.label}Policy`, (_input: Named & WithDocument, entity) =>
+    boundaryContext(entity),
+  ),
   async handle(_context, input, target) {
-    const user = existing(target);
+    const entity = existingEntity(kind, target);
     requireValidDocument(compile, input.PolicyDocument, inlinePolicyId(input.PolicyName));
-    const others = user.inlinePolicies.filter(({ name }) => name !== input.PolicyName);
-    const size = [...others.map(({ document }) => document), input.PolicyDocument]
-      .map(policySize)
-      .reduce((sum, length) => sum + length, 0);
-    if (size > USER_POLICY_SIZE_MAX) throw userPolicySizeExceeded(user.userName, USER_POLICY_SIZE_MAX);
-    const policy = { name: input.PolicyName, document: storedDocument(input.PolicyDocument) };
-    const after = { ...user, inlinePolicies: [...others, policy].sort(byName) };
+    const others = entity.inlinePolicies.filter(({ name }) => name !== input.PolicyName);
+    const sum = (documents: readonly string[], lengthOf: (document: string) => number): number =>
+      documents.map(lengthOf).reduce((total, length) => total + length, 0);
+    const otherDocuments = others.map(({ document }) => document);
+    const otherLength = sum(otherDocuments, ({ length }) => length);
+    const policy = { name: input.PolicyName, document: storedDocument(input.PolicyDocument, otherLength) };
+    const size = sum([...otherDocuments, policy.document], policySize);
+    if (size > kind.inlineSizeMax || otherLength + policy.document.length > INLINE_POLICIES_LENGTH_MAX) {
+      throw inlinePolicySizeExceeded(kind.type, entityName(kind, entity), kind.inlineSizeMax);
+    }
     return {
       output: {},
-      writes: [users.put([user.accountId, foldedName(user.userName)], after)],
-      audit: { resources: [userResource(user)] },
+      writes: [putEntity(kind, { ...entity, inlinePolicies: [...others, policy].sort(byName) })],
+      audit: { resources: [entityResource(kind, entity)] },
     };
   },
 });
 
-export const getUserPolicy: Row<"GetUserPolicy", UserTarget> = {
+/** GetUserPolicy, GetGroupPolicy, GetRolePolicy. */
+export const getInlinePolicy = <Entity extends EntityRecord, Named>(
+  kind: EntityKind<Entity, Named>,
+): Operation<Named & PolicyNamed, Named & WithDocument, EntityTarget<Entity>> => ({
   event: "management",
   readOnly: true,
   describe,
-  access: userAccess("iam:GetUserPolicy"),
+  access: entityAccess(kind, `iam:Get${kind.label}Policy`),
   async handle(_context, input, target) {
-    const user = existing(target);
-    const policy = user.inlinePolicies.find(({ name }) => name === input.PolicyName);
-    if (policy === undefined) throw noSuchUserPolicy(input.PolicyName);
+    const entity = existingEntity(kind, target);
+    const policy = entity.inlinePolicies.find(({ name }) => name === input.PolicyName);
+    if (policy === undefined) throw noSuchInlinePolicy(kind.type, input.PolicyName);
     return {
-      output: {
-        UserName: user.userName,
-        PolicyName: policy.name,
-        PolicyDocument: encodedDocument(policy.document),
-      },
-      audit: { resources: [userResource(user)] },
+      output: { ...kind.named(entity), PolicyName: policy.name, PolicyDocument: encodedDocument(policy.document) },
+      audit: { resources: [entityResource(kind, entity)] },
     };
   },
-};
+});
 
-export const deleteUserPolicy: Row<"DeleteUserPolicy", UserTarget> = {
+/** DeleteUserPolicy, DeleteGroupPolicy, DeleteRolePolicy. */
+export const deleteInlinePolicy = <Entity extends EntityRecord, Named>(
+  kind: EntityKind<Entity, Named>,
+): Operation<Named & PolicyNamed, Nothing, EntityTarget<Entity>> => ({
   event: "management",
   readOnly: false,
   describe,
-  access: userAccess("iam:DeleteUserPolicy", (_input, user) => boundaryContext(user)),
+  access: entityAccess(kind, `iam:Delete${kind.label}Policy`, (_input: Named & PolicyNamed, entity) =>
+    boundaryContext(entity),
+  ),
   async handle(_context, input, target) {
-    const user = existing(target);
-    const left = user.inlinePolicies.filter(({ name }) => name !== input.PolicyName);
-    if (left.length === user.inlinePolicies.length) throw noSuchUserPolicy(input.PolicyName);
+    const entity = existingEntity(kind, target);
+    const left = entity.inlinePolicies.filter(({ name }) => name !== input.PolicyName);
+    if (left.length === entity.inlinePolicies.length) throw noSuchInlinePolicy(kind.type, input.PolicyName);
     return {
       output: {},
-      writes: [users.put([user.accountId, foldedName(user.userName)], { ...user, inlinePolicies: left })],
-      audit: { resources: [userResource(user)] },
+      writes: [putEntity(kind, { ...entity, inlinePolicies: left })],
+      audit: { resources: [entityResource(kind, entity)] },
     };
   },
-};
+});
 
-export const listUserPolicies: Row<"ListUserPolicies", UserTarget> = {
+/** ListUserPolicies, ListGroupPolicies, ListRolePolicies. */
+export const listInlinePolicies = <Entity extends EntityRecord, Named>(
+  kind: EntityKind<Entity, Named>,
+): Operation<
+  Named & PageRequest,
+  Page<unknown>["tail"] & { readonly PolicyNames: readonly string[] },
+  EntityTarget<Entity>
+> => ({
   event: "management",
   readOnly: true,
   describe,
-  access: userAccess("iam:ListUserPolicies"),
+  access: entityAccess(kind, `iam:List${kind.label}Policies`),
   async handle(_context, input, target) {
-    const { items, tail } = pageOfList(existing(target).inlinePolicies, ({ name }) => name, input);
+    const { items, tail } = pageOfList(existingEntity(kind, target).inlinePolicies, ({ name }) => name, input);
     return { output: { PolicyNames: items.map(({ name }) => name), ...tail } };
   },
-};
+});

@@ -54,7 +54,7 @@ export function changeablePolicy(
 }
 
 /** A managed policy as GetPolicy shows it. ListPolicies leaves description and tags out. */
-async function policyOut(
+export async function policyOut(
   read: Reader,
   accountId: string,
   policy: ManagedPolicy,

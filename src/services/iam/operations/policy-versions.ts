@@ -1,3 +1,4 @@
+import type { Reader } from "../../../store/table.ts";
 import { defaultVersion, noSuchPolicyVersion, tooManyVersions } from "../errors.ts";
 import { encodedDocument, foldedName, POLICY_VERSIONS_MAX, storedDocument } from "../model.ts";
 import type { CompilePolicy } from "../model.ts";
@@ -12,11 +13,21 @@ import { changeablePolicy, existingPolicy, requireManagedDocument } from "./poli
 
 const policyId = (record: PolicyRecord): readonly string[] => [record.accountId, foldedName(record.policyName)];
 
-const versionOut = (policy: ManagedPolicy, version: ManagedPolicy["versions"][number]): PolicyVersion => ({
+export const versionOut = (policy: ManagedPolicy, version: ManagedPolicy["versions"][number]): PolicyVersion => ({
   VersionId: version.versionId,
   IsDefaultVersion: version.versionId === policy.defaultVersionId,
   CreateDate: version.createdMs,
 });
+
+/** The document of one of a policy's versions. Null: deleted since the policy was read. */
+export async function versionDocument(
+  read: Reader,
+  policy: ManagedPolicy,
+  { versionId }: ManagedPolicy["versions"][number],
+): Promise<string | null> {
+  if (policy.record === null) return policy.defaultDocument;
+  return (await read.get(policyVersions, [...policyId(policy.record), versionId]))?.document ?? null;
+}
 
 const versionNumber = (versionId: string): number => Number(versionId.slice(1));
 
@@ -63,13 +74,10 @@ export const getPolicyVersion: Row<"GetPolicyVersion", ManagedPolicy | null> = {
     const policy = existingPolicy(target, input.PolicyArn);
     const version = policy.versions.find(({ versionId }) => versionId === input.VersionId);
     if (version === undefined) throw noSuchPolicyVersion(input.PolicyArn, input.VersionId);
-    const stored =
-      policy.record === null
-        ? { document: policy.defaultDocument }
-        : await read.get(policyVersions, [...policyId(policy.record), version.versionId]);
-    if (stored === null) throw new Error("a policy version that is listed has no document");
+    const document = await versionDocument(read, policy, version);
+    if (document === null) throw noSuchPolicyVersion(input.PolicyArn, input.VersionId);
     return {
-      output: { PolicyVersion: { Document: encodedDocument(stored.document), ...versionOut(policy, version) } },
+      output: { PolicyVersion: { Document: encodedDocument(document), ...versionOut(policy, version) } },
       audit: { resources: [policyResource(policy.arn, call.principal.accountId)] },
     };
   },

@@ -1,10 +1,20 @@
 import type { Random } from "../../../base/random.ts";
-import { boundaryNotAttachable, mustDelete, mustDetachPolicies, quotaExceeded, userExists } from "../errors.ts";
+import type { Write } from "../../../store/metadata-store.ts";
+import type { Reader } from "../../../store/table.ts";
+import { userKind } from "../entities.ts";
+import {
+  boundaryNotAttachable,
+  mustDelete,
+  mustDetachPolicies,
+  mustRemoveFromGroups,
+  quotaExceeded,
+  userExists,
+} from "../errors.ts";
 import { foldedName, newEntityId, userArn, USERS_PER_ACCOUNT_MAX } from "../model.ts";
 import { decodeMarker, encodeMarker, pageCount, pageOfTable } from "../pagination.ts";
 import { findPolicy } from "../policy-lookup.ts";
 import { renamePolicyUser, usePolicy } from "../policy-use.ts";
-import { accessKeys, accounts, users } from "../records.ts";
+import { accessKeys, accounts, groupMembers, renamedUsers, users } from "../records.ts";
 import type { UserRecord } from "../records.ts";
 import {
   accountOf,
@@ -22,7 +32,7 @@ import type { User } from "../shapes.generated.ts";
 import { tagsFrom, tagsOut } from "../tags.ts";
 
 /** A user as GetUser shows it. ListUsers leaves tags and boundary out. */
-function userOut(user: UserRecord, detail: "full" | "listed"): User {
+export function userOut(user: UserRecord, detail: "full" | "listed"): User {
   return {
     Path: user.path,
     UserName: user.userName,
@@ -48,7 +58,7 @@ export const createUser = (random: Random): Row<"CreateUser", UserTarget> => ({
   async access({ call, read }, input) {
     const { accountId } = call.principal;
     return {
-      target: { userName: input.UserName, user: await read.get(users, [accountId, foldedName(input.UserName)]) },
+      target: { name: input.UserName, record: await read.get(users, [accountId, foldedName(input.UserName)]) },
       checks: [
         {
           action: "iam:CreateUser",
@@ -66,7 +76,7 @@ export const createUser = (random: Random): Row<"CreateUser", UserTarget> => ({
   },
   async handle({ call, read }, input, target) {
     const { accountId } = call.principal;
-    if (target.user !== null) throw userExists(input.UserName);
+    if (target.record !== null) throw userExists(input.UserName);
     const account = await accountOf(read, accountId);
     if (account.userCount >= USERS_PER_ACCOUNT_MAX) throw quotaExceeded("UsersPerAccount", USERS_PER_ACCOUNT_MAX);
     const boundaryArn = input.PermissionsBoundary ?? null;
@@ -93,7 +103,7 @@ export const createUser = (random: Random): Row<"CreateUser", UserTarget> => ({
       writes: [
         users.put([accountId, foldedName(user.userName)], user),
         accounts.put([accountId], { ...account, userCount: account.userCount + 1 }),
-        ...(boundaryArn === null ? [] : await usePolicy(read, user, boundaryArn, { asBoundary: true })),
+        ...(boundaryArn === null ? [] : await usePolicy(read, userKind, user, boundaryArn, { asBoundary: true })),
       ],
       audit: { responseElements: responseElements(output), resources: [userResource(user)] },
     };
@@ -128,7 +138,7 @@ export const updateUser: Row<"UpdateUser", UserTarget> = {
   async access(context, input) {
     const { checks, target } = await userAccess("iam:UpdateUser")(context, input);
     const { accountId } = context.call.principal;
-    const newArn = userArn(accountId, input.NewPath ?? target.user?.path ?? "/", input.NewUserName ?? input.UserName);
+    const newArn = userArn(accountId, input.NewPath ?? target.record?.path ?? "/", input.NewUserName ?? input.UserName);
     // Who renames a user must be allowed to under both names, or a deny on one of them could be stepped around.
     return {
       target,
@@ -149,7 +159,9 @@ export const updateUser: Row<"UpdateUser", UserTarget> = {
       writes: [
         ...(moved ? [users.remove([accountId, foldedName(before.userName)])] : []),
         users.put([accountId, foldedName(userName)], after),
-        ...renamePolicyUser(before, after),
+        ...(after.arn === before.arn ? [] : [renamedUsers.put([accountId, after.userId], { userName })]),
+        ...renamePolicyUser(userKind, before, after),
+        ...(await renamedMember(read, before, after)),
         ...keys.flatMap((key) =>
           key === null
             ? []
@@ -166,6 +178,21 @@ export const updateUser: Row<"UpdateUser", UserTarget> = {
   },
 };
 
+/** The writes that carry a user's memberships over to its new name. */
+async function renamedMember(read: Reader, before: UserRecord, after: UserRecord): Promise<readonly Write[]> {
+  if (before.userName === after.userName) return [];
+  const writes: Write[] = [];
+  for (const groupName of before.groupNames ?? []) {
+    const id = [before.accountId, groupName, foldedName(before.userName)];
+    const member = await read.get(groupMembers, id);
+    if (member === null) continue;
+    const idAfter = [after.accountId, groupName, foldedName(after.userName)];
+    if (idAfter.at(-1) !== id.at(-1)) writes.push(groupMembers.remove(id));
+    writes.push(groupMembers.put(idAfter, { ...member, userName: after.userName }));
+  }
+  return writes;
+}
+
 export const deleteUser: Row<"DeleteUser", UserTarget> = {
   event: "management",
   readOnly: false,
@@ -177,13 +204,17 @@ export const deleteUser: Row<"DeleteUser", UserTarget> = {
     if (user.accessKeyIds.length > 0) throw mustDelete("access keys");
     if (user.attachedPolicyArns.length > 0) throw mustDetachPolicies();
     if (user.inlinePolicies.length > 0) throw mustDelete("policies");
+    if ((user.groupNames ?? []).length > 0) throw mustRemoveFromGroups();
     const account = await accountOf(read, accountId);
     return {
       output: {},
       writes: [
         users.remove([accountId, foldedName(user.userName)]),
+        renamedUsers.remove([accountId, user.userId]),
         accounts.put([accountId], { ...account, userCount: account.userCount - 1 }),
-        ...(user.boundaryArn === null ? [] : await usePolicy(read, user, user.boundaryArn, { asBoundary: false })),
+        ...(user.boundaryArn === null
+          ? []
+          : await usePolicy(read, userKind, user, user.boundaryArn, { asBoundary: false })),
       ],
       audit: { resources: [userResource(user)] },
     };

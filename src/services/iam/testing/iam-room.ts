@@ -5,6 +5,9 @@ import type { MovableClock } from "../../../base/clock.ts";
 import type { SealedBytes } from "../../../base/brand.ts";
 import { systemRandom } from "../../../base/random.ts";
 import type { SecretBox } from "../../../envelope/secret-box.ts";
+import { compilePolicy } from "../../../authz/compile.ts";
+import { contextKeysOf } from "../../../authz/context-keys.ts";
+import { simulate } from "../../../authz/simulate.ts";
 import type { CompiledPolicy } from "../../../authz/types.ts";
 import type { AccessCheck, Call, Outcome, Principal } from "../../../gateway/contract.ts";
 import { RecordReader } from "../../../store/caching-reader.ts";
@@ -16,6 +19,7 @@ import { newAccount } from "../accounts.ts";
 import type { NewAccount } from "../accounts.ts";
 import { createIamService } from "../api.ts";
 import type { Operations } from "../shapes.generated.ts";
+import type { PolicySimulator } from "../simulator.ts";
 
 export const ACCOUNT = "111122223333";
 
@@ -58,6 +62,14 @@ export function tinyCompile(document: string, id: string): CompiledPolicy {
     })),
   };
 }
+
+/** With the real evaluator, and no organization. */
+export const simulator: PolicySimulator = {
+  compile: (document, id, kind) => compilePolicy(document, { id, kind, lengthMax: 131_072 }),
+  contextKeysOf,
+  simulate,
+  serviceControlsOf: async () => [],
+};
 
 export const policyText = (effect: "Allow" | "Deny", action: string): string =>
   JSON.stringify({ Version: "2012-10-17", Statement: [{ Effect: effect, Action: action, Resource: "*" }] });
@@ -105,7 +117,7 @@ export interface IamRoom {
   ): Promise<string>;
 }
 
-export async function iamRoom(): Promise<IamRoom> {
+export async function iamRoom(options: { readonly simulator?: PolicySimulator } = {}): Promise<IamRoom> {
   const store = memoryMetadataStore();
   const reader = new RecordReader(store);
   const clock = movableClock();
@@ -113,7 +125,14 @@ export async function iamRoom(): Promise<IamRoom> {
   const account = newAccount({ accountId: ACCOUNT, name: "main", random, secretBox: plainBox, nowMs: clock.wallMs() });
   await store.commit({ expect: [], writes: account.writes });
   const accessKeyUse = createAccessKeyUse({ store, clock, onError: (cause) => expectNever(cause) });
-  const service = createIamService({ random, secretBox: plainBox, compilePolicy: tinyCompile, accessKeyUse });
+  const service = createIamService({
+    random,
+    secretBox: plainBox,
+    compilePolicy: tinyCompile,
+    compileTrustPolicy: tinyCompile,
+    accessKeyUse,
+    simulator: options.simulator ?? simulator,
+  });
 
   const row = (name: string) => {
     const operation = service.operations[name];

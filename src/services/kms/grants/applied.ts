@@ -6,7 +6,7 @@ import type { GrantOperation } from "../shapes.generated.ts";
 import { contextHolds, isAsStrict } from "./constraints.ts";
 import { findGrant, type Search } from "./grant-index.ts";
 import { isSymmetric, takesContext } from "./grant-operations.ts";
-import { type PartyName, partyNamesOf } from "./parties.ts";
+import { isMeant, type PartyName, partyNamesOf } from "./parties.ts";
 import { type GrantRecord, grantTable, type GrantTerms } from "./records.ts";
 
 /** What a caller wants to do with a key. */
@@ -33,19 +33,19 @@ export async function appliedGrants(
     childLimits: question.child?.limits,
     sourceArn: call.sourceArn,
   };
-  for (const { name, match } of partyNamesOf(call.principal)) {
-    const found = await findGrant(read, search, name, async (grantId) => {
+  for (const party of partyNamesOf(call.principal)) {
+    const found = await findGrant(read, search, party.name, async (grantId) => {
       const grant = await readGrant(read, question.key, grantId);
-      return grant !== null && covers(grant, name, question, call) ? grant : null;
+      return grant !== null && covers(grant, party, question, call) ? grant : null;
     });
-    if (found !== null) return [{ grantId: found.grantId, match }];
+    if (found !== null) return [{ grantId: found.grantId, match: party.match }];
   }
   return [];
 }
 
-function covers(grant: GrantRecord, grantee: string, question: GrantQuestion, call: Call): boolean {
+function covers(grant: GrantRecord, grantee: PartyName, question: GrantQuestion, call: Call): boolean {
   const { limits, operations } = grant;
-  if (grant.grantee.name !== grantee || !operations.includes(question.operation)) return false;
+  if (!isMeant(grant.grantee, grantee) || !operations.includes(question.operation)) return false;
   if (limits.sourceArn !== null && limits.sourceArn !== call.sourceArn) return false;
   if (question.operation === "CreateGrant") {
     const { child } = question;
@@ -68,8 +68,8 @@ export function retirementOf(call: Call, key: KeyRecord, grant: GrantRecord): re
   const { principal } = call;
   const parties = [grant.retiring, grant.operations.includes("RetireGrant") ? grant.grantee : null];
   const sourceHolds = grant.limits.sourceArn === null || grant.limits.sourceArn === call.sourceArn;
-  const named = partyNamesOf(principal).find(({ name }: PartyName) =>
-    parties.some((party) => party?.name === name && (principal.type !== "Service" || sourceHolds)),
+  const named = partyNamesOf(principal).find((name) =>
+    parties.some((party) => party && isMeant(party, name) && (principal.type !== "Service" || sourceHolds)),
   );
   if (named !== undefined) return [{ grantId: grant.grantId, match: named.match }];
   return principal.accountId === key.accountId ? [{ grantId: grant.grantId, match: "account" }] : [];

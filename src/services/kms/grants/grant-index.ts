@@ -54,12 +54,15 @@ export function useRows(key: KeyRecord, grant: GrantRecord): readonly (readonly 
   const { limits, operations } = grant;
   return operations.map((operation) => {
     const bucket = heedsContext(operation) ? bucketOf(grant) : [NO_LIMIT, NONE, NONE];
-    const shape = bucket[2] ?? NONE;
+    const shape = [bucket[2] ?? NONE];
+    if (operation === "CreateGrant") shape.push(operationsMask(operations));
+    // Grants to an earlier principal of that name must not stand in for those to the one that has it now.
+    if (grant.grantee.id !== undefined) shape.push(grant.grantee.id);
     return [
       ...placeOf(key, grant.grantee.name, operation),
       sourceOf(limits.sourceArn),
       ...bucket.slice(0, 2),
-      operation === "CreateGrant" ? `${shape}.${operationsMask(operations)}` : shape,
+      shape.join("."),
       grant.grantId,
     ];
   });

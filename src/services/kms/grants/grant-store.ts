@@ -7,6 +7,7 @@ import { useRows, useWrites } from "./grant-index.ts";
 import {
   countTable,
   granteeTable,
+  type GrantParty,
   type GrantRecord,
   grantTable,
   type GrantTerms,
@@ -29,8 +30,8 @@ export function termsDigest(terms: GrantTerms, issuingAccountId: string): string
     JSON.stringify([
       name,
       issuingAccountId,
-      [grantee.type, grantee.name],
-      retiring === null ? null : [retiring.type, retiring.name],
+      partyOf(grantee),
+      retiring === null ? null : partyOf(retiring),
       operations,
       exact(limits.equals),
       exact(limits.subset),
@@ -38,6 +39,9 @@ export function termsDigest(terms: GrantTerms, issuingAccountId: string): string
     ]),
   );
 }
+
+const partyOf = ({ type, name, id }: GrantParty): readonly string[] =>
+  id === undefined ? [type, name] : [type, name, id];
 
 /**
  * Everything that is stored of a new grant. Throws LimitExceededException when the key has `countMax` already (KMS quota

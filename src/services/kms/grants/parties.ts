@@ -1,8 +1,8 @@
 import { accountRootArn, PARTITION, parseArn } from "../../../base/arn.ts";
 import { validationError } from "../../../base/errors.ts";
-import type { Principal } from "../../../gateway/contract.ts";
+import type { OperationContext, Principal, PrincipalDirectory } from "../../../gateway/contract.ts";
 import { invalidArn } from "../errors.ts";
-import type { GrantParty } from "./records.ts";
+import type { GrantParty, GrantTerms } from "./records.ts";
 
 const SERVICE_NAME = /^[a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:amazonaws|amazon)\.com$/;
 const SERVICE_NAME_LENGTH_MAX = 256;
@@ -46,22 +46,57 @@ export function serviceParty(name: string): GrantParty {
   return { type: "Service", name };
 }
 
+/** The terms of a grant with the unique ids of whom it names. Throws InvalidArnException for principals that are not there. */
+export async function boundTerms(
+  directory: PrincipalDirectory,
+  read: OperationContext["read"],
+  terms: GrantTerms,
+): Promise<GrantTerms> {
+  const named = [terms.grantee, terms.retiring].flatMap((party) => (party?.type === "AWS" ? [party.name] : []));
+  const { ids, unknown } = await directory.bind(read, named);
+  if (unknown[0] !== undefined) throw invalidArn(unknown[0]);
+  const bound = (party: GrantParty): GrantParty => {
+    const id = party.type === "AWS" ? ids[party.name] : undefined;
+    return id === undefined ? party : { ...party, id };
+  };
+  return {
+    ...terms,
+    grantee: bound(terms.grantee),
+    retiring: terms.retiring === null ? null : bound(terms.retiring),
+  };
+}
+
+/** How a party is shown: by its unique id once it is gone. */
+export async function shownName(
+  directory: PrincipalDirectory,
+  read: OperationContext["read"],
+  { name, id }: GrantParty,
+): Promise<string> {
+  return id === undefined ? name : await directory.nameOf(read, name, id);
+}
+
 /**
  * Under which names a grant can name the caller, strongest first. `account`: its account as a whole, which then decides by
  * its own policies who uses the grant, as with a key policy that names the account.
  */
 export interface PartyName {
   readonly name: string;
+  /** The unique id of who has the name now; absent: it has none. */
+  readonly id?: string;
   readonly match: "exact" | "role" | "account";
 }
 
+/** Does a grant that names this party mean the one that has the name now? */
+export const isMeant = (party: GrantParty, { name, id }: PartyName): boolean =>
+  party.name === name && (party.id === undefined || party.id === id);
+
 export function partyNamesOf(principal: Principal): readonly PartyName[] {
-  const { type, arn, accountId, session } = principal;
+  const { type, arn, accountId, userId, session } = principal;
   if (type === "Service") return [{ name: arn, match: "exact" }];
   const account: PartyName = { name: accountRootArn(accountId), match: "account" };
   if (type === "Root") return [account];
-  const self: PartyName = { name: arn, match: "exact" };
+  const self: PartyName = { name: arn, id: userId, match: "exact" };
   return type === "AssumedRole" && session !== undefined
-    ? [self, { name: session.issuerArn, match: "role" }, account]
+    ? [self, { name: session.issuerArn, id: session.issuerId, match: "role" }, account]
     : [self, account];
 }

@@ -6,6 +6,11 @@ import type { GrantOperation } from "../shapes.generated.ts";
 export interface GrantParty {
   readonly type: "AWS" | "Service";
   readonly name: string;
+  /**
+   * The unique id of the user, role or session that has the name: another one that gets it later is not meant. Absent: there
+   * is none (services, accounts, federated users), or the grant was made by an older build.
+   */
+  readonly id?: string;
 }
 
 /** At most one of `equals` and `subset`. Null: not constrained. */

@@ -31,15 +31,14 @@ export const createKey = (kms: KmsParts): Operation<CreateKeyRequest, CreateKeyR
     return { checks: draft.tags.length === 0 ? [create] : [create, tag], target: draft };
   },
 
-  check({ call }, input, draft) {
-    if (input.Policy === undefined) return;
-    kms.policies.check(input.Policy, keyArnOf(draft), policyAuthor(call, draft, input));
-  },
-
-  async handle(context, _input, draft) {
+  async handle(context, input, draft) {
     const { call } = context;
+    const accepted =
+      input.Policy === undefined
+        ? {}
+        : await kms.policies.accept(input.Policy, keyArnOf(draft), policyAuthor(context, draft, input));
     if (isPairSpec(draft.keySpec)) context.willWait?.();
-    const { key, writes } = await createKeyOfKind(kms, draft);
+    const { key, writes } = await createKeyOfKind(kms, { ...draft, ...accepted });
     const metadata = keyMetadata(key, call.nowMs);
     return {
       output: { KeyMetadata: metadata },

@@ -10,7 +10,7 @@ import { rarestPair } from "../grants/grant-index.ts";
 import { isSymmetric, operationsOf } from "../grants/grant-operations.ts";
 import { addGrant, dropGrant, termsDigest } from "../grants/grant-store.ts";
 import { isGrantId, openGrantToken, sealGrantToken } from "../grants/grant-token.ts";
-import { principalParty, serviceParty } from "../grants/parties.ts";
+import { boundTerms, principalParty, serviceParty } from "../grants/parties.ts";
 import { type GrantParty, type GrantRecord, type GrantTerms, namedTable } from "../grants/records.ts";
 import { keyArnOf, requireState } from "../model.ts";
 import type { KmsParts } from "../parts.ts";
@@ -63,8 +63,10 @@ export const createGrant = (kms: KmsParts): Operation<CreateGrantRequest, Create
     }
   },
 
-  async handle({ call, read }, input, { named, terms }) {
+  async handle(context, input, { named, terms: asked }) {
+    const { call, read } = context;
     const key = recordOf(named, "kms:CreateGrant");
+    const terms = await boundTerms(kms.principals, read, asked);
     const issuingAccountId = call.principal.accountId;
     const known =
       terms.name === null ? null : await read.get(namedTable, [...idOfKey(key), termsDigest(terms, issuingAccountId)]);

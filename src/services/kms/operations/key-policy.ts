@@ -23,9 +23,9 @@ export const getKeyPolicy = (kms: KmsParts): Operation<GetKeyPolicyRequest, GetK
   keyOperation<GetKeyPolicyRequest, GetKeyPolicyResponse>(kms, {
     name: "GetKeyPolicy",
     readOnly: true,
-    handle(_context, input, key) {
+    async handle(context, input, key) {
       requirePolicyName(input.PolicyName);
-      return { output: { Policy: key.policy, PolicyName: POLICY_NAME } };
+      return { output: { Policy: await kms.policies.shown(context, key), PolicyName: POLICY_NAME } };
     },
   });
 
@@ -38,10 +38,10 @@ export const putKeyPolicy = (
     conditions: (input) => ({
       "kms:BypassPolicyLockoutSafetyCheck": String(input.BypassPolicyLockoutSafetyCheck ?? false),
     }),
-    handle({ call }, input, key) {
+    async handle(context, input, key) {
       requirePolicyName(input.PolicyName);
-      kms.policies.check(input.Policy, keyArnOf(key), policyAuthor(call, key, input));
-      return { output: {}, changed: { ...key, policy: input.Policy } };
+      const accepted = await kms.policies.accept(input.Policy, keyArnOf(key), policyAuthor(context, key, input));
+      return { output: {}, changed: { ...key, ...accepted } };
     },
   });
 

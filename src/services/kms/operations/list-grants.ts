@@ -5,7 +5,7 @@ import { accountAccess, auditedKeys, keyAccess, lowerCamel } from "../access.ts"
 import { invalidArn, invalidGrantId } from "../errors.ts";
 import { readGrant } from "../grants/applied.ts";
 import { isGrantId } from "../grants/grant-token.ts";
-import { principalParty, serviceParty } from "../grants/parties.ts";
+import { principalParty, serviceParty, shownName } from "../grants/parties.ts";
 import { granteeTable, type GrantParty, type GrantRecord, grantTable, retirableTable } from "../grants/records.ts";
 import { isKeyId, keyArnOf, requireState } from "../model.ts";
 import { type PageRequest, pageEnd, pageOf } from "../pages.ts";
@@ -36,7 +36,8 @@ export const listGrants = (kms: KmsParts): Operation<ListGrantsRequest, ListGran
     requireState(recordOf(named, "kms:ListGrants"), "ListGrants", call.nowMs);
     if (input.GrantId !== undefined && !isGrantId(input.GrantId)) throw invalidGrantId(input.GrantId);
   },
-  async handle({ read }, input, named) {
+  async handle(context, input, named) {
+    const { read } = context;
     const key = recordOf(named, "kms:ListGrants");
     const page = pageOf(input, PAGE, isGrantId);
     const grantee = filterOf(input.GranteePrincipal, input.GranteeServicePrincipal);
@@ -47,7 +48,7 @@ export const listGrants = (kms: KmsParts): Operation<ListGrantsRequest, ListGran
     const shown = found.slice(0, page.limit);
     return {
       output: {
-        Grants: shown.map((grant) => entryOf(key, grant)),
+        Grants: await Promise.all(shown.map((grant) => entryOf(kms, context, key, grant))),
         ...pageEnd(shown.at(-1)?.grantId, found.length > page.limit),
       },
       audit: auditedKeys(key),
@@ -100,7 +101,9 @@ async function oneGrant(
 }
 
 /** Grants that a principal of the caller's account may retire, on whosever keys. */
-export const listRetirableGrants: Operation<ListRetirableGrantsRequest, ListGrantsResponse, GrantParty> = {
+export const listRetirableGrants = (
+  kms: KmsParts,
+): Operation<ListRetirableGrantsRequest, ListGrantsResponse, GrantParty> => ({
   event: "management",
   readOnly: true,
   describe: (input) => ({ requestParameters: lowerCamel(input) }),
@@ -131,11 +134,11 @@ export const listRetirableGrants: Operation<ListRetirableGrantsRequest, ListGran
       if (retiring.type === "Service" && accountId !== call.principal.accountId) continue;
       const key = await readKey(read, accountId, call.region, keyId, call.nowMs);
       const grant = key === null ? null : await readGrant(read, key, grantId);
-      if (key !== null && grant !== null) entries.push(entryOf(key, grant));
+      if (key !== null && grant !== null) entries.push(await entryOf(kms, context, key, grant));
     }
     return { output: { Grants: entries, ...pageEnd(shown.at(-1)?.join("/"), rows.length > page.limit) } };
   },
-};
+});
 
 /** Account, key id and grant id, as they stand in the rows. */
 function isPosition(text: string): boolean {
@@ -144,22 +147,28 @@ function isPosition(text: string): boolean {
 }
 
 /** A grant as it is listed: never with its token. */
-function entryOf(key: KeyRecord, grant: GrantRecord): GrantListEntry {
+async function entryOf(
+  kms: KmsParts,
+  { read }: OperationContext,
+  key: KeyRecord,
+  grant: GrantRecord,
+): Promise<GrantListEntry> {
   const { grantee, retiring, limits } = grant;
   const constraints: GrantConstraints = {
     ...(limits.equals === null ? {} : { EncryptionContextEquals: limits.equals }),
     ...(limits.subset === null ? {} : { EncryptionContextSubset: limits.subset }),
     ...(limits.sourceArn === null ? {} : { SourceArn: limits.sourceArn }),
   };
+  const shown = (party: GrantParty): Promise<string> => shownName(kms.principals, read, party);
   return {
     KeyId: keyArnOf(key),
     GrantId: grant.grantId,
     ...(grant.name === null ? {} : { Name: grant.name }),
     CreationDate: grant.createdMs,
-    [grantee.type === "AWS" ? "GranteePrincipal" : "GranteeServicePrincipal"]: grantee.name,
+    [grantee.type === "AWS" ? "GranteePrincipal" : "GranteeServicePrincipal"]: await shown(grantee),
     ...(retiring === null
       ? {}
-      : { [retiring.type === "AWS" ? "RetiringPrincipal" : "RetiringServicePrincipal"]: retiring.name }),
+      : { [retiring.type === "AWS" ? "RetiringPrincipal" : "RetiringServicePrincipal"]: await shown(retiring) }),
     IssuingAccount: accountRootArn(grant.issuingAccountId),
     Operations: grant.operations,
     ...(Object.keys(constraints).length === 0 ? {} : { Constraints: constraints }),

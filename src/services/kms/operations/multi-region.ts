@@ -80,14 +80,17 @@ export const replicateKey = (kms: KmsParts): Operation<ReplicateKeyRequest, Repl
     if (draft === null) return;
     // One that is past its deletion date is there until its record is removed: the primary still counts with it.
     if ((await read.get(keyTable, idOfKey(draft))) !== null) throw keyAlreadyExists(keyArnOf(draft));
-    if (input.Policy === undefined) return;
-    kms.policies.check(input.Policy, keyArnOf(draft), policyAuthor(call, draft, input));
   },
 
-  async handle({ call, read }, input, { named, draft }) {
+  async handle(context, input, { named, draft }) {
+    const { call, read } = context;
     const primary = recordOf(named, "kms:ReplicateKey");
     if (draft === null) throw keyNotFound(named.arn);
-    const made = await replicaMaterials(kms.materials, read, primary, draft);
+    const accepted =
+      input.Policy === undefined
+        ? {}
+        : await kms.policies.accept(input.Policy, keyArnOf(draft), policyAuthor(context, draft, input));
+    const made = await replicaMaterials(kms.materials, read, primary, { ...draft, ...accepted });
     const multiRegion = withReplica(requirePrimary(primary), input.ReplicaRegion);
     const replica: KeyRecord = { ...made.replica, multiRegion };
     const metadata = keyMetadata(replica, call.nowMs);
@@ -191,6 +194,7 @@ function draftReplica(primary: KeyRecord, input: ReplicateKeyRequest, call: Call
     createdMs: call.nowMs,
     description: input.Description ?? "",
     policy: input.Policy ?? defaultKeyPolicy(primary.accountId),
+    policyPrincipalIds: {},
     tags: tagsOf(input.Tags),
     aliases: [],
     enabled: true,

@@ -55,7 +55,14 @@ export const sessionOf = (role: string, name: string, accountId: string = ACCOUN
   arn: `arn:aws:sts::${accountId}:assumed-role/${role}/${name}`,
   accountId,
   userId: `AROA${role.toUpperCase()}:${name}`,
-  session: { issuerArn: roleArnOf(role, accountId), issuerId: "AROA", name, issuedAtMs: 0, mfa: false, tags: {} },
+  session: {
+    issuerArn: roleArnOf(role, accountId),
+    issuerId: `AROA${role.toUpperCase()}`,
+    name,
+    issuedAtMs: 0,
+    mfa: false,
+    tags: {},
+  },
 });
 
 export const federatedOf = (name: string): Principal => ({
@@ -78,7 +85,7 @@ export const DELEGATE: Statement = { Principal: { AWS: ROOT.arn } };
 
 export async function authorizedRoom(): Promise<AuthorizedRoom> {
   const harness = await kmsHarness({
-    compilePolicy: (text, id) => compilePolicy(text, { id, kind: "key", lengthMax: LENGTH_MAX }),
+    compilePolicy: (text, id, ids) => compilePolicy(text, { id, kind: "key", lengthMax: LENGTH_MAX }, ids),
     allowsPrincipal,
     conditionsOf: (call, resourceAccountId, own) => requestContext(call, { principalTags: {}, resourceAccountId, own }),
   });

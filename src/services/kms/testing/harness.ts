@@ -15,6 +15,7 @@ import { memoryMetadataStore } from "../../../store/memory-metadata-store.ts";
 import type { MetadataStore } from "../../../store/metadata-store.ts";
 import { createKmsService } from "../api.ts";
 import type { KeyPolicyLanguage } from "../policy.ts";
+import { type TestDirectory, testDirectory } from "./directory.ts";
 
 export const ACCOUNT = "111122223333";
 export const OTHER_ACCOUNT = "444455556666";
@@ -31,6 +32,7 @@ export interface KmsHarness {
   readonly keyring: Keyring;
   readonly sealProvider: SealProvider;
   readonly clock: MovableClock;
+  readonly principals: TestDirectory;
   readonly events: AuditEvent[];
   /** What the last operation asked to be allowed, and what it would have put into the trail. */
   readonly last: { checks: readonly AccessCheck[]; audit: AuditDetails; furtherEvents: readonly FurtherEvent[] };
@@ -92,6 +94,7 @@ export async function kmsHarness(
   await keyring.unseal(sealProvider);
   const auditLog = { entry: (event: AuditEvent) => (events.push(event), []) };
   const keyWorkers = createKeyWorkers();
+  const principals = testDirectory();
   const service = createKmsService({
     store,
     reader,
@@ -100,6 +103,7 @@ export async function kmsHarness(
     keyring,
     auditLog,
     keyWorkers,
+    principals,
     regions: REGIONS,
     onError,
     ...language,
@@ -153,6 +157,7 @@ export async function kmsHarness(
     keyring,
     sealProvider,
     clock,
+    principals,
     events,
     last,
     errors,

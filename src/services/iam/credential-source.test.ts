@@ -1,0 +1,55 @@
+import { expect, test } from "vitest";
+import type { Principal } from "../../gateway/contract.ts";
+import { createCredentialSource } from "./credential-source.ts";
+import { ACCOUNT, iamRoom, plainBox, userPrincipal } from "./testing/iam-room.ts";
+import { testSessions } from "./testing/sessions.ts";
+
+async function sessionRoom(principal: Principal = userPrincipal("ann")) {
+  const room = await iamRoom();
+  const source = createCredentialSource({ ...room, secretBox: plainBox, sessions: testSessions });
+  const issued = testSessions.issue({ principal, expiresMs: room.clock.wallMs() + 900_000 });
+  if (issued === null) throw new Error("does not fit");
+  return { room, source, ...issued };
+}
+
+test("a temporary key is found by its token alone: the secret, and one principal while it lives", async () => {
+  const { source, accessKeyId, secretAccessKey, sessionToken } = await sessionRoom();
+  const credential = await source.find(accessKeyId, sessionToken);
+  expect(credential).toMatchObject({ accessKeyId, active: true, principal: { userName: "ann", accessKeyId } });
+  expect(Buffer.from(credential?.openSecret() ?? []).toString()).toBe(secretAccessKey);
+  expect((await source.find(accessKeyId, sessionToken))?.principal).toBe(credential?.principal);
+  expect(credential?.session?.tokenMatches(sessionToken)).toBe(true);
+  expect(credential?.session?.tokenMatches(`${sessionToken}A`)).toBe(false);
+});
+
+test("without a token, with another's or with a changed one, there is no such key", async () => {
+  const { room, source, accessKeyId, sessionToken } = await sessionRoom();
+  const other = testSessions.issue({ principal: userPrincipal("bob"), expiresMs: room.clock.wallMs() + 900_000 });
+  expect(await source.find(accessKeyId)).toBeNull();
+  expect(await source.find(accessKeyId, other?.sessionToken ?? "")).toBeNull();
+  expect(await source.find(other?.accessKeyId ?? "", sessionToken)).toBeNull();
+  expect(await source.find(accessKeyId, sessionToken.slice(4))).toBeNull();
+  expect(await source.find(room.account.accessKeyId, sessionToken)).toMatchObject({ principal: { type: "Root" } });
+});
+
+test("expiry is asked of the clock at each use, of remembered sessions too", async () => {
+  const { room, source, accessKeyId, sessionToken } = await sessionRoom();
+  const credential = await source.find(accessKeyId, sessionToken);
+  room.clock.advance(899_999);
+  expect(credential?.session?.hasExpired()).toBe(false);
+  room.clock.advance(1);
+  expect(credential?.session?.hasExpired()).toBe(true);
+  expect((await source.find(accessKeyId, sessionToken))?.session?.hasExpired()).toBe(true);
+});
+
+test("a temporary key's account is read from its id, of accounts that are here", async () => {
+  const { room, source, accessKeyId } = await sessionRoom();
+  expect(await source.accountOf(accessKeyId)).toBe(ACCOUNT);
+  expect(await source.accountOf(room.account.accessKeyId)).toBe(ACCOUNT);
+  expect(await source.accountOf("AKIAAAAAAAAAAAAAAAAA")).toBeNull();
+  const stranger = testSessions.issue({
+    principal: { ...userPrincipal("x"), accountId: "999988887777" },
+    expiresMs: 0,
+  });
+  expect(await source.accountOf(stranger?.accessKeyId ?? "")).toBeNull();
+});

@@ -1,0 +1,126 @@
+/** Accounts that an organization makes: nobody has a key to one, the organization's management account gets in by a role. */
+import { accountRootArn, formatArn } from "../../base/arn.ts";
+import { LruMap } from "../../base/lru.ts";
+import type { Random } from "../../base/random.ts";
+import type { Write } from "../../store/metadata-store.ts";
+import type { Reader } from "../../store/table.ts";
+import type { Credential, CredentialSource } from "../../authn/credentials.ts";
+import { newAccountId } from "./accounts.ts";
+import { putEntity, roleKind } from "./entities.ts";
+import { AWS_MANAGED_ACCOUNT, MAX_SESSION_SECONDS_DEFAULT, newEntityId, roleArn } from "./model.ts";
+import { usePolicy } from "./policy-use.ts";
+import { accounts, type RoleRecord } from "./records.ts";
+
+const ADMINISTRATOR_ACCESS = formatArn("iam", "", AWS_MANAGED_ACCOUNT, "policy/AdministratorAccess");
+
+/** How often an id is drawn that is taken. */
+const DRAWS_MAX = 16;
+
+interface NewMember {
+  readonly name: string;
+  readonly roleName: string;
+  readonly managementAccountId: string;
+  readonly nowMs: number;
+}
+
+export interface MemberAccounts {
+  open(read: Reader, input: NewMember): Promise<{ readonly accountId: string; readonly writes: readonly Write[] }>;
+  suspend(read: Reader, accountId: string): Promise<readonly Write[]>;
+}
+
+/** What services/organizations needs of IAM (its port of the same name). */
+export const memberAccounts = (random: Random): MemberAccounts => ({
+  async open(read, input) {
+    const accountId = await freeAccountId(read, random);
+    const role = accessRole(accountId, input, random);
+    return {
+      accountId,
+      writes: [
+        accounts.put([accountId], {
+          accountId,
+          name: input.name,
+          createdMs: input.nowMs,
+          rootAccessKeyIds: [],
+          userCount: 0,
+          policyCount: 0,
+          roleCount: 1,
+        }),
+        putEntity(roleKind, role),
+        ...(await usePolicy(read, roleKind, role, ADMINISTRATOR_ACCESS, { asPolicy: true })),
+      ],
+    };
+  },
+  async suspend(read, accountId) {
+    const account = await read.get(accounts, [accountId]);
+    if (account === null) throw new Error("an account of the organization has no record");
+    return [accounts.put([accountId], { ...account, status: "SUSPENDED" })];
+  },
+});
+
+async function freeAccountId(read: Reader, random: Random): Promise<string> {
+  for (let draw = 0; draw < DRAWS_MAX; draw++) {
+    const accountId = newAccountId(random);
+    if ((await read.get(accounts, [accountId])) === null) return accountId;
+  }
+  throw new Error("no account id is free");
+}
+
+/** The role that AWS makes, with its trust policy: whoever the management account lets may do everything. */
+function accessRole(accountId: string, input: NewMember, random: Random): RoleRecord {
+  return {
+    accountId,
+    roleName: input.roleName,
+    roleId: newEntityId("AROA", random),
+    path: "/",
+    arn: roleArn(accountId, "/", input.roleName),
+    createdMs: input.nowMs,
+    description: null,
+    maxSessionSeconds: MAX_SESSION_SECONDS_DEFAULT,
+    trustDocument: JSON.stringify({
+      Version: "2012-10-17",
+      Statement: [
+        { Effect: "Allow", Principal: { AWS: accountRootArn(input.managementAccountId) }, Action: "sts:AssumeRole" },
+      ],
+    }),
+    tags: [],
+    inlinePolicies: [],
+    attachedPolicyArns: [ADMINISTRATOR_ACCESS],
+    boundaryArn: null,
+    instanceProfileNames: [],
+  };
+}
+
+/** Accounts whose state is kept ready. */
+const KEPT_COUNT_MAX = 1_000;
+
+interface Kept {
+  readonly generation: number;
+  readonly open: boolean;
+}
+
+/**
+ * The credentials of open accounts: those of a suspended one are nobody's, sessions too. Asks the store once after each
+ * change of anything, and answers from memory in between.
+ */
+export function ofOpenAccounts(
+  credentials: CredentialSource,
+  deps: { readonly reader: Reader; readonly generation: () => number | null },
+): CredentialSource {
+  const kept = new LruMap<string, Kept>(KEPT_COUNT_MAX);
+  const isOpen = async (accountId: string): Promise<boolean> => {
+    // Before the read: what is written meanwhile makes its answer old.
+    const generation = deps.generation();
+    const known = kept.get(accountId);
+    if (known !== undefined && known.generation === generation) return known.open;
+    const account = await deps.reader.get(accounts, [accountId]);
+    const open = account !== null && account.status !== "SUSPENDED";
+    if (generation !== null) kept.set(accountId, { generation, open });
+    return open;
+  };
+  return {
+    async find(accessKeyId, sessionToken): Promise<Credential | null> {
+      const credential = await credentials.find(accessKeyId, sessionToken);
+      return credential !== null && (await isOpen(credential.principal.accountId)) ? credential : null;
+    },
+  };
+}
