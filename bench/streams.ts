@@ -1,9 +1,11 @@
-import { createCipheriv, createDecipheriv, createSecretKey, randomBytes } from "node:crypto";
-import { fileURLToPath } from "node:url";
-import { Connections, median, runSlice } from "./support/load.ts";
-import { caseResult, type CaseResult, cpuUsPerRecord, type Measured, number, tableText } from "./support/report.ts";
-import { cpuTimeUs, startProcess, stopProcess, type Target } from "./support/server-process.ts";
-import { type SignedRequest, signJson } from "./support/sign.ts";
+import { type Asked, askedRatios, askedText } from "./streams-targets.ts";
+import { type Floor, measureFloors } from "./streams-floors.ts";
+import { StreamLoad, type StreamShape, type Suite } from "./streams-load.ts";
+import { addedCpuUs, Measurements, type Operation, rateRatio, type Side } from "./streams-measurements.ts";
+import { startKinesalite } from "./support/kinesalite.ts";
+import { Connections, runSlice } from "./support/load.ts";
+import { type CaseResult, cpuUsPerRecord, type Measured, number, tableText } from "./support/report.ts";
+import { cpuTimeUs, type Target } from "./support/server-process.ts";
 
 export interface BenchOptions {
   readonly seconds: number;
@@ -17,270 +19,211 @@ const BATCH_RECORDS = 500;
 /** A single put pays its share of a commit, and of a block: the more arrive together, the less. */
 const PUT_RECORD_CONNECTIONS = 16;
 const PUT_RECORD_CONNECTIONS_MANY = 64;
-const BATCH_CONNECTIONS = 4;
-/** Requests signed ahead and sent again and again. */
-const SIGNED_SINGLE = 64;
-const SIGNED_BATCH = 8;
-const STREAM_WAIT_MS = 50;
+/** One for each shard: a worker of GetRecords reads one. */
+const BATCH_CONNECTIONS = SHARD_COUNT;
 const WARM_UP_MS = 3000;
 
-type Encryption = "off" | "on";
+/** Besides the 1 KiB of the main cases. The largest leaves room for its partition key in AWS's 1 MiB. */
+const OTHER_SIZES: readonly { readonly label: string; readonly bytes: number; readonly batchRecords: number }[] = [
+  { label: "100 B", bytes: 100, batchRecords: 500 },
+  { label: "32 KiB", bytes: 32 * 1024, batchRecords: 64 },
+  { label: "1 MiB", bytes: 1024 * 1024 - 16, batchRecords: 4 },
+];
+/** Sizes get a part of the rounds: what they show is rougher than the main cases. */
+const SIZE_ROUNDS_MAX = 5;
 
-interface Stream {
-  readonly name: string;
-  readonly encryption: Encryption;
-  readonly singles: readonly SignedRequest[];
-  readonly batches: readonly SignedRequest[];
-  iterators: string[];
+const SUITES: readonly (readonly [Side, Suite])[] = [
+  ["not encrypted", null],
+  ["AES", "aes"],
+  ["XChaCha", "xchacha"],
+];
+
+const BATCHES: readonly Operation[] = ["PutRecords", "GetRecords"];
+const OPERATIONS: readonly Operation[] = ["PutRecord", "PutRecord x64", ...BATCHES];
+
+const CONNECTIONS: Readonly<Record<Operation, number>> = {
+  PutRecord: PUT_RECORD_CONNECTIONS,
+  "PutRecord x64": PUT_RECORD_CONNECTIONS_MANY,
+  PutRecords: BATCH_CONNECTIONS,
+  GetRecords: BATCH_CONNECTIONS,
+};
+
+interface Contender {
+  readonly side: Side;
+  readonly load: StreamLoad;
+  readonly pid: number | null;
 }
 
-/** PutRecord, PutRecords and GetRecords, without and with encryption in alternation, and the bare floors. */
+interface SizeRow {
+  readonly size: string;
+  readonly operation: Operation;
+  /** Server CPU in microseconds per record. */
+  readonly cpuUs: Readonly<Partial<Record<Side, number | null>>>;
+  readonly added: Readonly<Record<"AES" | "XChaCha", number | null>>;
+  /** Records per second, as a share of those without encryption. */
+  readonly rate: Readonly<Record<"AES" | "XChaCha", number | null>>;
+}
+
+interface StreamsResult {
+  readonly suite: "streams";
+  readonly recordBytes: number;
+  readonly shards: number;
+  readonly kinesalite: "measured" | "not installed";
+  readonly cases: readonly CaseResult[];
+  readonly asked: readonly Asked[];
+  readonly sizes: readonly SizeRow[];
+  readonly floors: readonly Floor[];
+}
+
+/** Puts and gets: without encryption, with either suite and by kinesalite in alternation; then other sizes, and the bare floors. */
 export async function benchStreams(target: Target, options: BenchOptions): Promise<Readonly<Record<string, unknown>>> {
+  const kinesalite = await startKinesalite();
   const connections = new Connections(target.endpoint, PUT_RECORD_CONNECTIONS_MANY);
-  const sign = (operation: string, input: Readonly<Record<string, unknown>>): SignedRequest =>
-    signJson(target.endpoint, target.credentials, "kinesis", `Kinesis_20131202.${operation}`, input);
-  const call = async (operation: string, input: Readonly<Record<string, unknown>>): Promise<Record<string, unknown>> =>
-    JSON.parse((await connections.call(sign(operation, input))).toString("utf8") || "{}") as Record<string, unknown>;
-
-  const streams: Stream[] = [];
-  for (const encryption of ["off", "on"] as const) {
-    const stream = await makeStream(call, sign, encryption, options.progress);
-    if (stream !== null) streams.push(stream);
+  const others = kinesalite === null ? null : new Connections(kinesalite.endpoint, PUT_RECORD_CONNECTIONS_MANY);
+  try {
+    const shape = { recordBytes: RECORD_BYTES, shards: SHARD_COUNT, batchRecords: BATCH_RECORDS };
+    const contenders = await ownContenders(target, connections, shape, options);
+    if (kinesalite !== null && others !== null) {
+      const load = await StreamLoad.make(kinesalite, others, { ...shape, suite: null });
+      contenders.push({ side: "kinesalite", load, pid: kinesalite.pid });
+    }
+    const measured = await measureInTurns(contenders, OPERATIONS, options.rounds, options);
+    const { single, batch } = contenders[0]?.load.examples ?? {};
+    for (const { load } of contenders) await load.delete();
+    const sizes = sizeRows("1 KiB", measured);
+    for (const size of OTHER_SIZES) sizes.push(...(await measureSize(target, connections, size, options)));
+    const result: StreamsResult = {
+      suite: "streams",
+      recordBytes: RECORD_BYTES,
+      shards: SHARD_COUNT,
+      kinesalite: kinesalite === null ? "not installed" : "measured",
+      cases: measured.cases(),
+      asked: askedRatios(measured),
+      sizes,
+      floors: single === undefined || batch === undefined ? [] : await floorsOf(single, batch, options),
+    };
+    return { ...result };
+  } finally {
+    connections.close();
+    others?.close();
+    await kinesalite?.stop();
   }
+}
 
-  const measured = new Map<string, Measured[]>();
-  const measure = async (name: string, workers: number, step: (worker: number) => Promise<number>): Promise<void> => {
-    const before = target.pid === null ? 0 : cpuTimeUs(target.pid);
-    const slice = await runSlice(workers, options.seconds * 1000, step);
-    const cpuUs = target.pid === null ? null : cpuTimeUs(target.pid) - before;
-    measured.set(name, [...(measured.get(name) ?? []), { slice, cpuUs }]);
-    options.progress(`${name}: ${number((slice.records / slice.elapsedMs) * 1000, 0)} records/s`);
-  };
+const floorsOf = (
+  single: Parameters<typeof measureFloors>[0]["single"],
+  batch: Parameters<typeof measureFloors>[0]["batch"],
+  options: BenchOptions,
+): Promise<readonly Floor[]> =>
+  measureFloors(
+    {
+      single,
+      batch,
+      singleConnections: PUT_RECORD_CONNECTIONS,
+      batchConnections: BATCH_CONNECTIONS,
+      batchRecords: BATCH_RECORDS,
+      recordBytes: RECORD_BYTES,
+    },
+    options,
+  );
 
+async function ownContenders(
+  target: Target,
+  connections: Connections,
+  shape: Omit<StreamShape, "suite">,
+  { progress }: BenchOptions,
+): Promise<Contender[]> {
+  const contenders: Contender[] = [];
+  for (const [side, suite] of SUITES) {
+    try {
+      const load = await StreamLoad.make(target, connections, { ...shape, suite });
+      contenders.push({ side, load, pid: target.pid });
+    } catch (error) {
+      if (suite === null) throw error;
+      progress(`${side}: not with this server: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  return contenders;
+}
+
+function step(operation: Operation, load: StreamLoad): (worker: number) => Promise<number> {
+  if (operation === "PutRecords") return (worker) => load.putRecords(worker);
+  if (operation === "GetRecords") return (worker) => load.getRecords(worker);
+  return (worker) => load.putRecord(worker);
+}
+
+async function measureInTurns(
+  contenders: readonly Contender[],
+  operations: readonly Operation[],
+  rounds: number,
+  options: BenchOptions,
+): Promise<Measurements> {
   // One slice that is not counted: compilers warm up, caches fill, data keys are made.
-  for (const stream of streams) {
-    await runSlice(PUT_RECORD_CONNECTIONS, WARM_UP_MS, async (worker) => putSingle(connections, stream, worker));
-    await runSlice(BATCH_CONNECTIONS, WARM_UP_MS / 2, async (worker) => putBatch(connections, stream, worker));
-    await runSlice(BATCH_CONNECTIONS, WARM_UP_MS / 2, (worker) => getBatch(connections, sign, stream, worker));
+  for (const { load } of contenders) {
+    for (const operation of operations)
+      await runSlice(CONNECTIONS[operation], WARM_UP_MS / operations.length, step(operation, load));
   }
-  const work: readonly [string, number, (stream: Stream, worker: number) => Promise<number>][] = [
-    ["PutRecord", PUT_RECORD_CONNECTIONS, (stream, worker) => putSingle(connections, stream, worker)],
-    ["PutRecord x64", PUT_RECORD_CONNECTIONS_MANY, (stream, worker) => putSingle(connections, stream, worker)],
-    ["PutRecords", BATCH_CONNECTIONS, (stream, worker) => putBatch(connections, stream, worker)],
-    ["GetRecords", BATCH_CONNECTIONS, (stream, worker) => getBatch(connections, sign, stream, worker)],
-  ];
-  for (let round = 0; round < options.rounds; round++) {
-    for (const [operation, workers, step] of work) {
-      // Every other round the other way round: neither case is always the one that finds the caches cold.
-      for (const stream of round % 2 === 0 ? streams : streams.toReversed()) {
-        await measure(`${operation} (encryption ${stream.encryption})`, workers, (worker) => step(stream, worker));
+  const measured = new Measurements();
+  for (let round = 0; round < rounds; round++) {
+    for (const operation of operations) {
+      // Every other round the other way round: no case is always the one that finds the caches cold.
+      for (const { side, load, pid } of round % 2 === 0 ? contenders : contenders.toReversed()) {
+        const before = pid === null ? 0 : cpuTimeUs(pid);
+        const slice = await runSlice(CONNECTIONS[operation], options.seconds * 1000, step(operation, load));
+        measured.add(operation, side, { slice, cpuUs: pid === null ? null : cpuTimeUs(pid) - before });
+        options.progress(
+          `${operation}, ${side}: ${number((slice.records / slice.elapsedMs) * 1000, 0)} records/s` +
+            ` of ${load.shape.recordBytes} bytes`,
+        );
       }
     }
   }
-  const floors = await measureFloors(streams[0], options);
-  connections.close();
-
-  const cases = [...measured].map(([name, rounds]) => caseResult(name, rounds));
-  return {
-    suite: "streams",
-    recordBytes: RECORD_BYTES,
-    shards: SHARD_COUNT,
-    cases,
-    added: addedByEncryption(measured),
-    floors,
-  };
+  return measured;
 }
 
-async function makeStream(
-  call: (operation: string, input: Readonly<Record<string, unknown>>) => Promise<Record<string, unknown>>,
-  sign: (operation: string, input: Readonly<Record<string, unknown>>) => SignedRequest,
-  encryption: Encryption,
-  progress: (line: string) => void,
-): Promise<Stream | null> {
-  const name = `bench-${encryption}-${randomBytes(4).toString("hex")}`;
-  await call("CreateStream", { StreamName: name, ShardCount: SHARD_COUNT });
-  const description = await untilActive(call, name);
-  if (encryption === "on") {
-    try {
-      await call("StartStreamEncryption", { StreamName: name, EncryptionType: "KMS", KeyId: "alias/aws/kinesis" });
-    } catch (error) {
-      progress(`this server does not encrypt streams: ${error instanceof Error ? error.message : String(error)}`);
-      return null;
-    }
-    await untilActive(call, name);
-  }
-  const shards = description["Shards"] as readonly { readonly ShardId: string }[];
-  const iterators: string[] = [];
-  for (const shard of shards) {
-    const answer = await call("GetShardIterator", {
-      StreamName: name,
-      ShardId: shard.ShardId,
-      ShardIteratorType: "TRIM_HORIZON",
-    });
-    iterators.push(String(answer["ShardIterator"]));
-  }
-  const record = (): Record<string, unknown> => ({
-    Data: randomBytes(RECORD_BYTES).toString("base64"),
-    PartitionKey: randomBytes(8).toString("hex"),
-  });
-  return {
-    name,
-    encryption,
-    iterators,
-    singles: Array.from({ length: SIGNED_SINGLE }, () => sign("PutRecord", { StreamName: name, ...record() })),
-    batches: Array.from({ length: SIGNED_BATCH }, () =>
-      sign("PutRecords", { StreamName: name, Records: Array.from({ length: BATCH_RECORDS }, record) }),
-    ),
-  };
-}
-
-async function untilActive(
-  call: (operation: string, input: Readonly<Record<string, unknown>>) => Promise<Record<string, unknown>>,
-  name: string,
-): Promise<Record<string, unknown>> {
-  for (let attempt = 0; attempt < 200; attempt++) {
-    const answer = await call("DescribeStream", { StreamName: name });
-    const description = answer["StreamDescription"] as Record<string, unknown>;
-    if (description["StreamStatus"] === "ACTIVE") return description;
-    await new Promise((done) => setTimeout(done, STREAM_WAIT_MS));
-  }
-  throw new Error(`stream ${name} did not become ACTIVE`);
-}
-
-async function putSingle(connections: Connections, stream: Stream, worker: number): Promise<number> {
-  const signed = stream.singles[(worker * 7 + Math.trunc(performance.now())) % SIGNED_SINGLE];
-  if (signed !== undefined) await connections.call(signed);
-  return 1;
-}
-
-async function putBatch(connections: Connections, stream: Stream, worker: number): Promise<number> {
-  const signed = stream.batches[(worker + Math.trunc(performance.now())) % SIGNED_BATCH];
-  if (signed === undefined) return 0;
-  const answer = await connections.call(signed);
-  if (!answer.includes('"FailedRecordCount":0')) throw new Error("PutRecords answered with failed records");
-  return BATCH_RECORDS;
-}
-
-/** One worker reads one shard to its end, then from its beginning again. */
-async function getBatch(
+async function measureSize(
+  target: Target,
   connections: Connections,
-  sign: (operation: string, input: Readonly<Record<string, unknown>>) => SignedRequest,
-  stream: Stream,
-  worker: number,
-): Promise<number> {
-  const answer = await connections.call(
-    sign("GetRecords", { ShardIterator: stream.iterators[worker], Limit: BATCH_RECORDS }),
-  );
-  let records = 0;
-  for (let at = answer.indexOf('"SequenceNumber"'); at >= 0; at = answer.indexOf('"SequenceNumber"', at + 1)) records++;
-  const next = /"NextShardIterator":"([^"]+)"/.exec(
-    answer.subarray(Math.max(0, answer.length - 4096)).toString("latin1") + answer.subarray(0, 4096).toString("latin1"),
-  );
-  if (records > 0 && next?.[1] !== undefined) {
-    stream.iterators[worker] = next[1];
-    return records;
-  }
-  const restarted = await connections.call(
-    sign("GetShardIterator", {
-      StreamName: stream.name,
-      ShardId: `shardId-${String(worker).padStart(12, "0")}`,
-      ShardIteratorType: "TRIM_HORIZON",
-    }),
-  );
-  stream.iterators[worker] = String(
-    (JSON.parse(restarted.toString("utf8")) as Record<string, unknown>)["ShardIterator"],
-  );
-  return records;
+  { label, bytes, batchRecords }: (typeof OTHER_SIZES)[number],
+  options: BenchOptions,
+): Promise<readonly SizeRow[]> {
+  const shape = { recordBytes: bytes, shards: SHARD_COUNT, batchRecords };
+  const contenders = await ownContenders(target, connections, shape, options);
+  const rounds = Math.min(options.rounds, SIZE_ROUNDS_MAX);
+  const measured = await measureInTurns(contenders, BATCHES, rounds, options);
+  for (const { load } of contenders) await load.delete();
+  return sizeRows(label, measured);
 }
 
-interface Floor {
-  readonly name: string;
-  readonly cpuUsPerRecord: number;
-}
-
-/** What no server of this kind can beat: node:http moving the same bytes, and the cipher alone on the same bytes. */
-async function measureFloors(stream: Stream | undefined, options: BenchOptions): Promise<readonly Floor[]> {
-  const single = stream?.singles[0];
-  const batch = stream?.batches[0];
-  if (single === undefined || batch === undefined) return [];
-  const { child, ready } = await startProcess([fileURLToPath(new URL("support/echo-server.js", import.meta.url))]);
-  const connections = new Connections(new URL(String(ready["endpoint"])), PUT_RECORD_CONNECTIONS);
-  const floors: Floor[] = [];
-  const echo = async (name: string, workers: number, request: SignedRequest, records: number): Promise<void> => {
-    const perRound: number[] = [];
-    for (let round = 0; round < options.rounds; round++) {
-      const before = cpuTimeUs(Number(ready["pid"]));
-      const slice = await runSlice(workers, options.seconds * 1000, async () => {
-        await connections.send(request);
-        return records;
-      });
-      perRound.push((cpuTimeUs(Number(ready["pid"])) - before) / Math.max(1, slice.records));
-    }
-    floors.push({ name, cpuUsPerRecord: median(perRound) });
-  };
-  await echo("node:http echo, PutRecord body", PUT_RECORD_CONNECTIONS, single, 1);
-  await echo("node:http echo, PutRecords body", BATCH_CONNECTIONS, batch, BATCH_RECORDS);
-  const answer = { ...single, headers: { ...single.headers, "x-answer-bytes": String(batch.body.length) } };
-  await echo("node:http echo, GetRecords answer", BATCH_CONNECTIONS, answer, BATCH_RECORDS);
-  connections.close();
-  await stopProcess(child);
-  return [...floors, ...cipherFloors()];
-}
-
-function cipherFloors(): readonly Floor[] {
-  const key = createSecretKey(randomBytes(32));
-  const record = randomBytes(RECORD_BYTES);
-  const nonce = randomBytes(12);
-  const seal = (): { readonly sealed: Buffer; readonly tag: Buffer } => {
-    const cipher = createCipheriv("aes-256-gcm", key, nonce);
-    const sealed = cipher.update(record);
-    cipher.final();
-    return { sealed, tag: cipher.getAuthTag() };
-  };
-  const { sealed, tag } = seal();
-  const open = (): void => {
-    const decipher = createDecipheriv("aes-256-gcm", key, nonce).setAuthTag(tag);
-    decipher.update(sealed);
-    decipher.final();
-  };
-  const time = (run: () => unknown): number => {
-    const rounds: number[] = [];
-    for (let round = 0; round < 7; round++) {
-      const before = process.cpuUsage();
-      for (let index = 0; index < 5000; index++) run();
-      const used = process.cpuUsage(before);
-      rounds.push((used.user + used.system) / 5000);
-    }
-    return median(rounds);
-  };
-  return [
-    { name: "node:crypto AES-256-GCM, seal", cpuUsPerRecord: time(seal) },
-    { name: "node:crypto AES-256-GCM, open", cpuUsPerRecord: time(open) },
-  ];
-}
-
-/** Medians of the difference within each round: the machine's speed changes over minutes, less so within seconds. */
-function addedByEncryption(
-  measured: ReadonlyMap<string, readonly Measured[]>,
-): Readonly<Record<string, number | null>> {
-  const added: Record<string, number | null> = {};
-  for (const operation of ["PutRecord", "PutRecord x64", "PutRecords", "GetRecords"]) {
-    const off = measured.get(`${operation} (encryption off)`)?.map(cpuUsPerRecord) ?? [];
-    const on = measured.get(`${operation} (encryption on)`)?.map(cpuUsPerRecord) ?? [];
-    if (on.length === 0) continue;
-    const differences = on.map((value, round) => value - (off[round] ?? Number.NaN));
-    added[operation] = differences.some(Number.isNaN) ? null : median(differences);
-  }
-  return added;
+function sizeRows(size: string, measured: Measurements): SizeRow[] {
+  const against =
+    (operation: Operation, compare: (a: Measured, b: Measured) => number) =>
+    (side: Side): number | null =>
+      measured.compared(operation, [side, "not encrypted"], compare);
+  return BATCHES.map((operation) => {
+    const added = against(operation, addedCpuUs);
+    const rate = against(operation, rateRatio);
+    const cpu = SUITES.map(([side]): [Side, number | null] => [
+      side,
+      measured.compared(operation, [side, side], cpuUsPerRecord),
+    ]);
+    return {
+      size,
+      operation,
+      cpuUs: Object.fromEntries(cpu),
+      added: { AES: added("AES"), XChaCha: added("XChaCha") },
+      rate: { AES: rate("AES"), XChaCha: rate("XChaCha") },
+    };
+  });
 }
 
 /** The result as text for people. */
 export function streamsText(result: Readonly<Record<string, unknown>>): string {
-  const cases = result["cases"] as readonly CaseResult[];
-  const floors = result["floors"] as readonly Floor[];
-  const added = result["added"] as Readonly<Record<string, number | null>>;
+  const { cases, asked, sizes, floors, kinesalite } = result as unknown as StreamsResult;
   return [
-    `Streams: records of ${RECORD_BYTES} bytes, ${SHARD_COUNT} shards, durable; PutRecord at 16 and 64 connections; medians over rounds`,
+    `Streams: records of ${RECORD_BYTES} bytes, ${SHARD_COUNT} shards, durable; PutRecord at 16 and 64 connections, ` +
+      `batches of ${BATCH_RECORDS} at ${BATCH_CONNECTIONS}; medians over rounds`,
+    ...(kinesalite === "measured" ? [] : ["kinesalite is not installed: nothing is compared with it"]),
     tableText(
       ["case", "records/s", "p50 ms", "p99 ms", "server CPU us/record"],
       cases.map((row) => [
@@ -292,9 +235,21 @@ export function streamsText(result: Readonly<Record<string, unknown>>): string {
       ]),
     ),
     "",
+    askedText(asked),
+    "",
+    "By size: server CPU us/record in batches; what encryption adds to it; records/s as a share of those without it",
     tableText(
-      ["added by encryption", "server CPU us/record"],
-      Object.entries(added).map(([name, value]) => [name, number(value)]),
+      ["size, operation", "not encrypted", "AES", "XChaCha", "added AES", "added XChaCha", "rate AES", "rate XChaCha"],
+      sizes.map(({ size, operation, cpuUs, added, rate }) => [
+        `${size}, ${operation}`,
+        number(cpuUs["not encrypted"] ?? null),
+        number(cpuUs.AES ?? null),
+        number(cpuUs.XChaCha ?? null),
+        number(added.AES),
+        number(added.XChaCha),
+        number(rate.AES, 2),
+        number(rate.XChaCha, 2),
+      ]),
     ),
     "",
     tableText(

@@ -32,6 +32,10 @@ export interface ServerConfig {
   readonly isPassphraseGiven: boolean;
   /** How often KMS may be called: as AWS allows, or the operator's own figures by quota code or name. */
   readonly kmsQuotas: "none" | "aws" | QuotaFile;
+  /** Cipher suite of new stream records, where their stream names no other. */
+  readonly streamSuite: "aes" | "xchacha";
+  /** Whether shards and requests to streams have AWS's limits. */
+  readonly streamLimits: "none" | "aws";
   readonly testHooks: boolean;
 }
 

@@ -23,6 +23,8 @@ import { type Listeners, openListeners } from "./server/listeners.ts";
 import type { Log } from "./server/log.ts";
 import { writePrivateFile } from "./server/private-file.ts";
 import { requireKnownQuotas } from "./server/quotas.ts";
+import { streamSuiteRoutes } from "./server/stream-suite.ts";
+import { streamAdministration } from "./server/streams.ts";
 import { answerWhy, type WhyAnswer } from "./server/why.ts";
 import { newAccountId } from "./services/iam/accounts.ts";
 import { type DataDirectory, openDataDirectory } from "./store/data-directory.ts";
@@ -249,7 +251,15 @@ export async function manageAccounts<T>(
       const provider = requireProvider(opened, await askFor(opened, ask));
       records = await openRecords(opened.directory);
       const { clock } = opened;
-      api = createApi({ ...opened, ...opened.chosen, kmsQuotas: "none", records, signatureClock: clock, log });
+      api = createApi({
+        ...opened,
+        ...opened.chosen,
+        kmsQuotas: "none",
+        streamLimits: "none",
+        records,
+        signatureClock: clock,
+        log,
+      });
       await openDeployment({ ...opened, provider });
       return await use(accountsOf(opened, api));
     } finally {
@@ -325,6 +335,8 @@ async function startOpened({ config, opened, log, ask, realClock, testClock }: S
       ...opened,
       ...opened.chosen,
       kmsQuotas: config.kmsQuotas,
+      streamLimits: config.streamLimits,
+      streamSuite: config.streamSuite,
       records,
       signatureClock: realClock,
       log,
@@ -404,21 +416,28 @@ async function administer(running: Running): Promise<RunningServer> {
     turn = done.catch(() => undefined);
     return done;
   };
-  const routes = adminRoutes({
-    status,
-    testClock,
-    why: (id) => answerWhy(opened, id),
-    accounts: accountsOf(opened, api),
-    isSealed: () => opened.keyring.isSealed,
-    seal: () => inTurn(() => sealAll(opened, api)),
-    unseal: (passphrase) =>
-      inTurn(async () => {
-        const provider = providerOf(opened, passphrase);
-        if (provider === null)
-          throw new ServiceError("PassphraseRequired", "This server is sealed with a passphrase, and none was given.");
-        if (opened.keyring.isSealed) await unseal(opened, api, provider);
-      }),
-  });
+  const routes = {
+    ...streamSuiteRoutes(opened),
+    ...adminRoutes({
+      status,
+      testClock,
+      why: (id) => answerWhy(opened, id),
+      accounts: accountsOf(opened, api),
+      streams: streamAdministration({ ...opened, ...opened.chosen, ...api, operations: api.operatorOperations }),
+      isSealed: () => opened.keyring.isSealed,
+      seal: () => inTurn(() => sealAll(opened, api)),
+      unseal: (passphrase) =>
+        inTurn(async () => {
+          const provider = providerOf(opened, passphrase);
+          if (provider === null)
+            throw new ServiceError(
+              "PassphraseRequired",
+              "This server is sealed with a passphrase, and none was given.",
+            );
+          if (opened.keyring.isSealed) await unseal(opened, api, provider);
+        }),
+    }),
+  };
   const admin = await openAdminSocket(opened.directory.runPath, "admin.sock", routes);
   const endpointFile = join(opened.directory.runPath, "endpoint.json");
   await writePrivateFile(endpointFile, { ...describe(), caFile });

@@ -47,6 +47,8 @@ AddClientIDToOpenIDConnectProvider RemoveClientIDFromOpenIDConnectProvider Updat
 TagOpenIDConnectProvider UntagOpenIDConnectProvider ListOpenIDConnectProviderTags
 GenerateCredentialReport GetCredentialReport
 SimulateCustomPolicy SimulatePrincipalPolicy GetContextKeysForCustomPolicy GetContextKeysForPrincipalPolicy
+GetLoginProfile GetAccountPasswordPolicy ListMFADevices ListVirtualMFADevices ListSSHPublicKeys ListSigningCertificates
+ListServiceSpecificCredentials ListSAMLProviders ListServerCertificates
 """.split()
 
 ORGANIZATIONS_OPERATIONS = """
@@ -60,6 +62,7 @@ EnablePolicyType DisablePolicyType
 CreatePolicy DescribePolicy UpdatePolicy DeletePolicy ListPolicies AttachPolicy DetachPolicy
 ListPoliciesForTarget ListTargetsForPolicy
 TagResource UntagResource ListTagsForResource
+ListAWSServiceAccessForOrganization ListDelegatedAdministrators ListHandshakesForOrganization ListHandshakesForAccount
 """.split()
 
 SERVICE_QUOTAS_OPERATIONS = """
@@ -216,13 +219,13 @@ SUPPLEMENT = {
             "StreamDescriptionSummary": [("RecordDistributionStrategy", "RecordDistributionStrategy")],
         },
         # Streams that distribute records by themselves take records without a partition key.
-        "optional": {"PutRecordInput": ["PartitionKey"], "PutRecordsRequestEntry": ["PartitionKey"]},
+        "optional": {name: ["PartitionKey"] for name in ["PutRecordInput", "PutRecordsRequestEntry", "Record"]},
         "operations": {
             "UpdateStreamRecordDistributionStrategy": (
                 "UpdateStreamRecordDistributionStrategyInput",
                 None,
                 """AccessDeniedException InvalidArgumentException LimitExceededException ResourceInUseException
-                ResourceNotFoundException""".split(),
+                ResourceNotFoundException ValidationException""".split(),
             ),
         },
         "errors": {

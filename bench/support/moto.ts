@@ -20,6 +20,7 @@ export async function startMoto(): Promise<(Target & { readonly pid: number }) |
     // It looks at no signature.
     credentials: { accessKeyId: "AKIAIOSFODNN7EXAMPLE", secretAccessKey: "benchmark", region: "us-east-1" },
     pid: child.pid ?? Number.NaN,
+    dataDir: null,
     stop: () => stopProcess(child),
   };
 }

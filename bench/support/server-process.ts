@@ -45,6 +45,8 @@ export interface Target {
   readonly credentials: BenchCredentials;
   /** Null when the CPU time of the server cannot be seen. */
   readonly pid: number | null;
+  /** Null when the server cannot be administered from here. */
+  readonly dataDir: string | null;
   stop(): Promise<void>;
 }
 
@@ -115,6 +117,7 @@ export function existingServer(endpoint: string, pid: number | undefined, enviro
       region: environment["AWS_REGION"] ?? "us-east-1",
     },
     pid: pid ?? null,
+    dataDir: null,
     stop: async () => {},
   };
 }

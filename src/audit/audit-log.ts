@@ -1,17 +1,17 @@
 import type { Clock } from "../base/clock.ts";
-import type { MetadataStore } from "../store/metadata-store.ts";
+import type { MetadataBytes, MetadataStore, StoreKey } from "../store/metadata-store.ts";
 import { table } from "../store/table.ts";
 import type { Table } from "../store/table.ts";
 import { attributesOf, hasAttribute } from "./event-attributes.ts";
 import type { AuditEvent, FoundEvent, LookupPage, LookupQuery } from "./event.ts";
 import type { AuditLog } from "./log.ts";
-import { storableText } from "./redaction.ts";
+import { identityText, storableText } from "./redaction.ts";
 
 /**
  * By recipient account, Region and order key (docs/formats/audit-event.md). Its own encoding is the redacted one: an event
  * cannot be stored in any other.
  */
-export const auditEvents: Table<AuditEvent> = table<AuditEvent>("audit.event", storableText);
+export const auditEvents: Table<AuditEvent> = table<AuditEvent>("audit.event", (event) => storableText(event));
 
 /** How far back LookupEvents reaches (CloudTrail user guide, event history). Older events stay stored. */
 export const LOOKUP_DAYS = 90;
@@ -36,6 +36,17 @@ const padded = (value: number, digits: number): string => String(Math.max(0, Mat
 function orderKeys(clock: Clock): (event: AuditEvent) => string {
   let recordedMs = 0;
   let counter = 0;
+  // Most events share their second with the one before.
+  let lastTime = "";
+  let lastTimeText = "";
+  const timeText = (eventTime: string): string => {
+    if (eventTime === lastTime) return lastTimeText;
+    const eventMs = Date.parse(eventTime);
+    if (Number.isNaN(eventMs)) throw new RangeError("an audit event has no valid time");
+    lastTime = eventTime;
+    lastTimeText = padded(eventMs, TIME_DIGITS);
+    return lastTimeText;
+  };
   return (event) => {
     const nowMs = Math.floor(clock.wallMs());
     if (nowMs > recordedMs) {
@@ -47,14 +58,22 @@ function orderKeys(clock: Clock): (event: AuditEvent) => string {
       recordedMs += 1;
       counter = 0;
     }
-    const eventMs = Date.parse(event.eventTime);
-    if (Number.isNaN(eventMs)) throw new RangeError("an audit event has no valid time");
-    return [
-      padded(eventMs, TIME_DIGITS),
-      padded(recordedMs, TIME_DIGITS),
-      padded(counter, COUNTER_DIGITS),
-      event.eventID,
-    ].join("-");
+    return `${timeText(event.eventTime)}-${padded(recordedMs, TIME_DIGITS)}-${padded(counter, COUNTER_DIGITS)}-${event.eventID}`;
+  };
+}
+
+/** The keys of one account's events in one Region begin alike. An order key is made of digits, dashes and an id of our own. */
+function keyPrefixes(): (event: AuditEvent) => string {
+  let account = "";
+  let region = "";
+  let prefix = "";
+  return ({ recipientAccountId, awsRegion }) => {
+    if (prefix === "" || recipientAccountId !== account || awsRegion !== region) {
+      prefix = auditEvents.range([recipientAccountId, awsRegion]).start;
+      account = recipientAccountId;
+      region = awsRegion;
+    }
+    return prefix;
   };
 }
 
@@ -67,10 +86,18 @@ export function createAuditLog(deps: {
   readonly clock: Clock;
 }): AuditLog {
   const orderKeyOf = orderKeys(deps.clock);
+  const prefixOf = keyPrefixes();
+  const identityTexts = new WeakMap<AuditEvent["userIdentity"], string>();
+  const identityOf = (identity: AuditEvent["userIdentity"]): string => {
+    const known = identityTexts.get(identity) ?? identityText(identity);
+    identityTexts.set(identity, known);
+    return known;
+  };
   return {
     entry(event) {
-      const id = [event.recipientAccountId, event.awsRegion, orderKeyOf(event)];
-      return [{ ...auditEvents.put(id, event), isLogLine: true }];
+      const text = storableText(event, identityOf(event.userIdentity));
+      const value = Buffer.from(text, "utf8") as Uint8Array as MetadataBytes;
+      return [{ key: (prefixOf(event) + orderKeyOf(event)) as StoreKey, value, isLogLine: true }];
     },
     lookup: (query) => lookup(deps, query),
   };

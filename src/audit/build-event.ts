@@ -1,4 +1,5 @@
 import { parseArn } from "../base/arn.ts";
+import { isoSeconds } from "../base/time.ts";
 import type { AuditDetails, Call, Principal } from "../gateway/contract.ts";
 import type { AuditEvent } from "./event.ts";
 
@@ -18,58 +19,88 @@ export interface EventSubject {
   /** What the operation says of its input and outcome. */
   readonly details: AuditDetails;
   readonly eventId: string;
-  readonly error?: CallError;
+  readonly error?: CallError | undefined;
   /** Whose trail the event goes to, where that is not the caller's own account. */
   readonly recipientAccountId?: string;
 }
 
-const seconds = (timeMs: number): string => `${new Date(timeMs).toISOString().slice(0, 19)}Z`;
-
 const serviceHost = (service: string): string => `${service}.amazonaws.com`;
 
 /** Builds the CloudTrail record of a call: who, when, from where, what, and how it ended. */
-export function buildEvent(subject: EventSubject): AuditEvent {
+export type BuildEvent = (subject: EventSubject) => AuditEvent;
+
+/** A builder that remembers how callers and the current second are written: both are the same for many events. */
+export function createEventBuilder(): BuildEvent {
+  const identities = new WeakMap<Principal, AuditEvent["userIdentity"]>();
+  const identityOf = (principal: Principal, viaHost: string | null): AuditEvent["userIdentity"] => {
+    if (viaHost !== null) return userIdentity(principal, viaHost);
+    const known = identities.get(principal) ?? userIdentity(principal, null);
+    identities.set(principal, known);
+    return known;
+  };
+  let second = Number.NaN;
+  let secondText = "";
+  const timeOf = (nowMs: number): string => {
+    const asked = Math.floor(nowMs / 1000);
+    if (asked !== second) {
+      second = asked;
+      secondText = isoSeconds(nowMs);
+    }
+    return secondText;
+  };
+  return (subject) => {
+    // A call that a service makes for its caller shows the service where a client's address and agent would stand.
+    const { call } = subject;
+    const viaHost = call.via === undefined ? null : serviceHost(call.via.service);
+    return eventOf(subject, viaHost, identityOf(call.principal, viaHost), timeOf(call.nowMs));
+  };
+}
+
+/**
+ * What an event does not have is undefined rather than left out, so that all events are objects of one shape: with each shape
+ * of its own the code after it slows down.
+ */
+function eventOf(
+  subject: EventSubject,
+  viaHost: string | null,
+  identity: AuditEvent["userIdentity"],
+  eventTime: string,
+): AuditEvent {
   const { call, details, error } = subject;
-  // A call that a service makes for its caller shows the service where a client's address and agent would stand.
-  const viaHost = call.via === undefined ? null : serviceHost(call.via.service);
   const showTls = call.tls !== undefined && viaHost === null;
   return {
     eventVersion: "1.11",
-    userIdentity: userIdentity(call.principal, viaHost),
-    eventTime: seconds(call.nowMs),
+    userIdentity: identity,
+    eventTime,
     eventSource: subject.eventSource,
     eventName: call.operation,
     awsRegion: call.region,
     sourceIPAddress: viaHost ?? call.sourceIp,
     userAgent: viaHost ?? call.userAgent,
-    ...(error === undefined
-      ? {}
-      : {
-          errorCode: recordedErrorCode(subject.eventSource, error.code),
-          ...(error.message === "" ? {} : { errorMessage: recordedErrorMessage(error.message) }),
-        }),
+    errorCode: error === undefined ? undefined : recordedErrorCode(subject.eventSource, error.code),
+    errorMessage: error === undefined || error.message === "" ? undefined : recordedErrorMessage(error.message),
     requestParameters: details.requestParameters ?? null,
     responseElements: error === undefined ? (details.responseElements ?? null) : null,
-    ...(details.additionalEventData === undefined ? {} : { additionalEventData: details.additionalEventData }),
+    additionalEventData: details.additionalEventData,
     requestID: call.requestId,
     eventID: subject.eventId,
     readOnly: subject.readOnly,
-    ...(details.resources === undefined || details.resources.length === 0
-      ? {}
-      : { resources: details.resources.map(({ type, arn, accountId }) => ({ ARN: arn, accountId, type })) }),
+    resources:
+      details.resources === undefined || details.resources.length === 0
+        ? undefined
+        : details.resources.map(({ type, arn, accountId }) => ({ ARN: arn, accountId, type })),
     eventType: "AwsApiCall",
     managementEvent: subject.category === "Management",
     recipientAccountId: subject.recipientAccountId ?? call.principal.accountId,
     eventCategory: subject.category,
-    ...(call.tls === undefined || !showTls
-      ? {}
-      : {
-          tlsDetails: {
+    tlsDetails:
+      call.tls === undefined || !showTls
+        ? undefined
+        : {
             tlsVersion: call.tls.version,
             cipherSuite: call.tls.cipherSuite,
             clientProvidedHostHeader: call.tls.host,
           },
-        }),
   };
 }
 
@@ -100,10 +131,10 @@ function userIdentity(principal: Principal, viaHost: string | null): Readonly<Re
     principalId: principal.userId,
     arn: principal.arn,
     accountId: principal.accountId,
-    ...(principal.accessKeyId === undefined ? {} : { accessKeyId: principal.accessKeyId }),
-    ...(principal.type === "User" && principal.userName !== undefined ? { userName: principal.userName } : {}),
-    ...(principal.session === undefined ? {} : { sessionContext: sessionContext(principal, principal.session) }),
-    ...(viaHost === null ? {} : { invokedBy: viaHost }),
+    accessKeyId: principal.accessKeyId,
+    userName: principal.type === "User" ? principal.userName : undefined,
+    sessionContext: principal.session === undefined ? undefined : sessionContext(principal, principal.session),
+    invokedBy: viaHost ?? undefined,
   };
 }
 
@@ -120,7 +151,7 @@ function sessionContext(
       ? {}
       : { webIdFederationData: { federatedProvider: federation.provider, attributes: {} } }),
     // AWS writes both as strings.
-    attributes: { creationDate: seconds(session.issuedAtMs), mfaAuthenticated: String(session.mfa) },
+    attributes: { creationDate: isoSeconds(session.issuedAtMs), mfaAuthenticated: String(session.mfa) },
     ...(sourceIdentity === undefined ? {} : { sourceIdentity }),
   };
 }

@@ -8,24 +8,26 @@ export interface AuditEvent {
   readonly awsRegion: string;
   readonly sourceIPAddress: string;
   readonly userAgent: string;
-  readonly errorCode?: string;
-  readonly errorMessage?: string;
+  readonly errorCode?: string | undefined;
+  readonly errorMessage?: string | undefined;
   readonly requestParameters: Readonly<Record<string, unknown>> | null;
   readonly responseElements: Readonly<Record<string, unknown>> | null;
-  readonly additionalEventData?: Readonly<Record<string, unknown>>;
+  readonly additionalEventData?: Readonly<Record<string, unknown>> | undefined;
   readonly requestID: string;
   readonly eventID: string;
   readonly readOnly: boolean;
-  readonly resources?: readonly { readonly ARN: string; readonly accountId: string; readonly type: string }[];
+  readonly resources?:
+    | readonly { readonly ARN: string; readonly accountId: string; readonly type: string }[]
+    | undefined;
   readonly eventType: "AwsApiCall" | "AwsServiceEvent";
   readonly managementEvent: boolean;
   readonly recipientAccountId: string;
   /** The same in the events that one call leaves in several accounts' trails. */
-  readonly sharedEventID?: string;
+  readonly sharedEventID?: string | undefined;
   /** Of `AwsServiceEvent`s alone: what the service did by itself. */
   readonly serviceEventDetails?: Readonly<Record<string, unknown>>;
   readonly eventCategory: "Management" | "Data";
-  readonly tlsDetails?: Readonly<Record<string, string>>;
+  readonly tlsDetails?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface LookupQuery {

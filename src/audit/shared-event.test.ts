@@ -1,10 +1,11 @@
 import { expect, test } from "vitest";
 import type { AuditResource } from "../gateway/contract.ts";
-import { buildEvent } from "./build-event.ts";
+import { createEventBuilder } from "./build-event.ts";
 import { storableText } from "./redaction.ts";
 import { withOwnersEvents } from "./shared-event.ts";
 import { ACCOUNT, subjectOf } from "./testing/events.ts";
 
+const buildEvent = createEventBuilder();
 const OTHER = "444455556666";
 const keyOf = (accountId: string): AuditResource => ({
   type: "AWS::KMS::Key",

@@ -8,9 +8,9 @@ import type { AuditEvent } from "./event.ts";
 export function withOwnersEvents(event: AuditEvent, newId: () => string): readonly AuditEvent[] {
   const { accountId } = event.userIdentity;
   if (event.errorCode !== undefined || accountId !== event.recipientAccountId) return [event];
-  const owners = new Set((event.resources ?? []).map((resource) => resource.accountId));
-  owners.delete(event.recipientAccountId);
-  if (owners.size === 0) return [event];
+  const others = event.resources?.filter((resource) => resource.accountId !== event.recipientAccountId) ?? [];
+  if (others.length === 0) return [event];
+  const owners = new Set(others.map((resource) => resource.accountId));
   const sharedEventID = newId();
   const copies = [...owners].map((owner) => ({
     ...event,

@@ -25,6 +25,7 @@ import {
 } from "./errors.ts";
 import {
   ALGORITHM,
+  createKnownParts,
   readSignatureParameters,
   SIGNATURE_PARAMETER,
   type SignatureParameters,
@@ -101,6 +102,7 @@ export interface Authenticator {
 export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
   const regions = new Set(options.regions);
   const signingKeys = createSigningKeys(options.signatureClock);
+  const knownParts = createKnownParts();
   const isRegionOf = (region: string, signingName: string): boolean =>
     regions.has(region) || (region === GLOBAL_REGION && isGlobalService(signingName));
 
@@ -116,7 +118,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     const path = expected.pathForm === "object" ? canonicalObjectPath(target.path) : canonicalPath(target.path);
     if (path === null) throw invalidSignature("The path holds a percent sign without two hexadecimal digits.");
     const headers = canonicalHeaders(request.headers);
-    const parameters = readSignatureParameters(headers, query);
+    const parameters = readSignatureParameters(headers, query, knownParts);
     refuse(refuseWrongScope(parameters, expected.signingName, isRegionOf));
     refuse(
       refuseOutsideWindow(parameters.time, {
@@ -135,12 +137,14 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
 
   return {
     async authenticate(request, expected) {
-      return naming(expected, async () =>
-        identityOf(await admit(request, expected, (headers) => hashOfWholeBody(headers, request.body))),
-      );
+      try {
+        return identityOf(await admit(request, expected, (headers) => hashOfWholeBody(headers, request.body)));
+      } catch (error) {
+        throw named(error, expected);
+      }
     },
     async authenticateStreaming(request, expected, { signedChunkBytesMax } = {}) {
-      return naming(expected, async () => {
+      try {
         const declared: { declaration?: StreamingDeclaration } = {};
         const admitted = await admit(request, expected, (headers, { carriedIn }) => {
           const declaration =
@@ -158,7 +162,9 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
           ...(signedChunkBytesMax === undefined ? {} : { signedChunkBytesMax }),
         });
         return { ...identityOf(admitted), declaration, body };
-      });
+      } catch (error) {
+        throw named(error, expected);
+      }
     },
     forgetKeys: () => signingKeys.forget(),
   };
@@ -170,13 +176,8 @@ interface Admitted {
 }
 
 /** A refusal in the words of the service's protocol. */
-async function naming<Result>(expected: ExpectedSignature, admission: () => Promise<Result>): Promise<Result> {
-  try {
-    return await admission();
-  } catch (error) {
-    throw error instanceof Refusal ? refusalAsServiceError(error, expected.protocol) : error;
-  }
-}
+const named = (error: unknown, expected: ExpectedSignature): unknown =>
+  error instanceof Refusal ? refusalAsServiceError(error, expected.protocol) : error;
 
 const identityOf = ({ credential, parameters }: Admitted): Identity => ({
   principal: credential.principal,

@@ -1,3 +1,4 @@
+import { LruMap } from "../base/lru.ts";
 import type { CanonicalHeaders, QueryParameter } from "./canonical-request.ts";
 import { incomplete, missingToken } from "./errors.ts";
 import { parseDateHeader, parseSignatureTime, type SignatureTime } from "./signature-time.ts";
@@ -40,10 +41,33 @@ export interface SignatureParameters {
   readonly sessionToken: string | null;
 }
 
+/** Well-formed credentials and lists of signed headers that were parsed lately: a client sends the same ones all day. */
+export interface KnownParts {
+  readonly credentials: LruMap<string, CredentialParts>;
+  readonly signedHeaders: LruMap<string, readonly string[]>;
+}
+
+const KNOWN_COUNT_MAX = 1_000;
+const KNOWN_LENGTH_MAX = 512;
+
+export const createKnownParts = (): KnownParts => ({
+  credentials: new LruMap(KNOWN_COUNT_MAX),
+  signedHeaders: new LruMap(KNOWN_COUNT_MAX),
+});
+
+function parsedOnce<Parsed>(known: LruMap<string, Parsed>, text: string, parse: (text: string) => Parsed): Parsed {
+  const before = known.get(text);
+  if (before !== undefined) return before;
+  const parsed = parse(text);
+  if (text.length <= KNOWN_LENGTH_MAX) known.set(text, parsed);
+  return parsed;
+}
+
 /** Finds the signature in the Authorization header or in the query string. Throws a Refusal. */
 export function readSignatureParameters(
   headers: CanonicalHeaders,
   query: readonly QueryParameter[],
+  known: KnownParts,
 ): SignatureParameters {
   const authorization = headers.values.get("authorization");
   const presigned = query.some(({ name }) => name === ALGORITHM_PARAMETER || name === SIGNATURE_PARAMETER);
@@ -52,12 +76,12 @@ export function readSignatureParameters(
       "Only one auth mechanism is allowed: the Authorization header or the X-Amz-Algorithm query parameter.",
     );
   }
-  if (authorization !== undefined) return fromHeader(authorization, headers);
+  if (authorization !== undefined) return fromHeader(authorization, headers, known);
   if (presigned) return fromQuery(headers, query);
   throw missingToken();
 }
 
-function fromHeader(authorization: string, headers: CanonicalHeaders): SignatureParameters {
+function fromHeader(authorization: string, headers: CanonicalHeaders, known: KnownParts): SignatureParameters {
   if (headers.repeated.has("authorization")) throw incomplete("The Authorization header was sent more than once.");
   const fields = authorizationFields(authorization);
   const dateHeader = headers.values.get("x-amz-date");
@@ -70,10 +94,13 @@ function fromHeader(authorization: string, headers: CanonicalHeaders): Signature
         : "Date must be in ISO-8601 'basic format'.",
     );
   }
+  const { accessKeyId, scope, terminator } = parsedOnce(known.credentials, fields.Credential, parseCredential);
   return {
     carriedIn: "header",
-    ...parseCredential(fields.Credential),
-    signedHeaders: parseSignedHeaders(fields.SignedHeaders),
+    accessKeyId,
+    scope,
+    terminator,
+    signedHeaders: parsedOnce(known.signedHeaders, fields.SignedHeaders, parseSignedHeaders),
     signature: SIGNATURE.test(fields.Signature) ? fields.Signature : null,
     time,
     expiresMs: null,
@@ -159,7 +186,9 @@ function decoded(canonicalValue: string): string {
   }
 }
 
-function parseCredential(text: string): Pick<SignatureParameters, "accessKeyId" | "scope" | "terminator"> {
+type CredentialParts = Pick<SignatureParameters, "accessKeyId" | "scope" | "terminator">;
+
+function parseCredential(text: string): CredentialParts {
   const parts = text.split("/");
   const [accessKeyId, date, region, service, terminator] = parts;
   if (parts.length !== 5 || !accessKeyId || !date || region === undefined || !service || !terminator) {

@@ -1,4 +1,5 @@
 import { parseArn } from "../base/arn.ts";
+import { isoSeconds } from "../base/time.ts";
 import type { ContextValue, ContextValues, RequestContext } from "./types.ts";
 import { foldedOwn, ownLookUp } from "./own-keys.ts";
 import { foldName } from "./values.ts";
@@ -24,7 +25,7 @@ export interface CallFacts {
   readonly nowMs: number;
   readonly sourceIp: string;
   readonly userAgent: string;
-  readonly referer?: string;
+  readonly referer?: string | undefined;
   readonly secureTransport: boolean;
   /** `before`: further services of the chain, the first caller first. */
   readonly via?: { readonly service: string; readonly before?: readonly string[] };
@@ -257,9 +258,9 @@ function addPrincipal(context: Map<string, ContextValue>, { principal, region, n
 }
 
 function addTimes(context: Map<string, ContextValue>, { principal, nowMs }: CallFacts): void {
-  context.set("aws:currenttime", iso8601(nowMs));
+  context.set("aws:currenttime", isoSeconds(nowMs));
   if (principal.session !== undefined && isOfAws(principal)) {
-    context.set("aws:tokenissuetime", iso8601(principal.session.issuedAtMs));
+    context.set("aws:tokenissuetime", isoSeconds(principal.session.issuedAtMs));
   }
 }
 
@@ -307,18 +308,6 @@ function addOrganizations(
   else if (type !== "WebIdentity") add("principal", principal);
   add("resource", resource);
 }
-
-/** To the second, as AWS writes it. */
-function iso8601(ms: number): string {
-  const date = new Date(ms);
-  const year = date.getUTCFullYear();
-  // Half the time of toISOString, which is for years that are not written with four digits.
-  if (year < 1000 || year > 9999) return `${date.toISOString().slice(0, 19)}Z`;
-  const day = `${year}-${twoDigits(date.getUTCMonth() + 1)}-${twoDigits(date.getUTCDate())}`;
-  return `${day}T${twoDigits(date.getUTCHours())}:${twoDigits(date.getUTCMinutes())}:${twoDigits(date.getUTCSeconds())}Z`;
-}
-
-const twoDigits = (value: number): string => (value < 10 ? `0${value}` : String(value));
 
 /** A socket that listens on both families reports IPv4 peers in IPv6's notation; conditions may compare the text. */
 const plainAddress = (ip: string): string =>

@@ -1,4 +1,4 @@
-import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { outcomeOf } from "./command-error.ts";
 
 const port = (text: string): number => {
@@ -32,6 +32,14 @@ function withPassphrase(command: Command): Command {
     .option("--passphrase-file <file>", "read the passphrase from a file")
     .option("--passphrase-fd <fd>", "read the passphrase from an open file descriptor");
 }
+
+/** The options that say which stream. */
+const withStream = (command: Command): Command =>
+  command
+    .addOption(dataDir())
+    .requiredOption("--stream <name>", "name of the stream")
+    .option("--region <region>", "region of the stream (default: the deployment's first)")
+    .option("--account <id>", "12-digit id of the account that owns it (default: the deployment's first)");
 
 /** The options that choose how a new data directory is made. */
 function withInit(command: Command): Command {
@@ -74,6 +82,21 @@ function build(): Command {
     .option(
       "--kms-quotas <profile>",
       "limit the rate of KMS requests per account and region: none, aws, or a JSON file of figures (default: none)",
+    )
+    .addOption(
+      new Option(
+        "--stream-suite <suite>",
+        "cipher suite of new stream records: aes (AES-256-GCM) or xchacha (XChaCha20-Poly1305, cheaper); " +
+          "see also: waxseal stream suite",
+      )
+        .choices(["aes", "xchacha"])
+        .default("aes"),
+    )
+    .addOption(
+      new Option(
+        "--stream-limits <profile>",
+        "limits of shards and of requests to streams: none, or aws for AWS's (default: none)",
+      ).choices(["none", "aws"] as const),
     )
     .option("--test-hooks", "let `waxseal test clock` move the server's time; for tests only")
     .option("--json", "one JSON line on stdout when ready, JSON log lines on stderr")
@@ -148,6 +171,36 @@ function build(): Command {
     .option("--delete <key-id>", "delete this key instead; it stops working at once")
     .option("--json", "print JSON")
     .action(async (options) => (await import("./account.ts")).accountKey(options));
+
+  const stream = program.command("stream").description("what an operator does with streams");
+  stream
+    .command("suite")
+    .description("choose what seals new records of a stream; needs a running server")
+    .addArgument(new Argument("<suite>", "cipher suite").choices(["aes", "xchacha", "default"]))
+    .addOption(dataDir())
+    .requiredOption("--stream <name>", "name of the stream")
+    .option("--region <region>", "region of the stream (default: the deployment's first)")
+    .option("--account <id>", "12-digit id of the account that owns it (default: the deployment's first)")
+    .option("--json", "print JSON")
+    .action(async (suite: string, options) => (await import("./stream-suite.ts")).streamSuite(suite, options));
+  withStream(stream.command("report").description("count which key and material seals how many records and bytes"))
+    .option("--json", "print JSON")
+    .action(async (options) => (await import("./stream-report.ts")).streamReport(options));
+  withStream(
+    stream
+      .command("reseal")
+      .description("seal the retained records again under the stream's present key, so that the old key can go"),
+  )
+    .option("--status", "only tell how far the latest one is")
+    .option("--no-wait", "leave it to the server, and do not wait for its end")
+    .option("--json", "print JSON")
+    .action(async (options) => (await import("./stream-reseal.ts")).streamReseal(options));
+  stream
+    .command("cost")
+    .description("count the calls of KMS by month, stream, key and operation, and what AWS would charge for them")
+    .addOption(dataDir())
+    .option("--json", "print JSON")
+    .action(async (options) => (await import("./stream-cost.ts")).streamCost(options));
 
   program
     .command("demo")

@@ -24,6 +24,8 @@ interface ServeOptions extends InitOptions {
   readonly tlsCa?: string;
   readonly insecureHttpHost?: string;
   readonly kmsQuotas?: string;
+  readonly streamLimits?: "none" | "aws";
+  readonly streamSuite?: ServerConfig["streamSuite"];
   readonly testHooks?: boolean;
 }
 
@@ -89,6 +91,8 @@ function serverConfig(options: ServeOptions): ServerConfig {
         ? null
         : { certificateFile: options.tlsCert, keyFile: options.tlsKey, caFile: options.tlsCa ?? null },
     kmsQuotas: readQuotaProfile(options.kmsQuotas ?? "none"),
+    streamLimits: options.streamLimits ?? "none",
+    streamSuite: options.streamSuite ?? "aes",
     testHooks: options.testHooks ?? false,
   };
 }

@@ -9,10 +9,11 @@ const HASH_BYTES = 32;
  */
 export function counterModeKdf(key: Uint8Array, fixedInput: Uint8Array, byteLength: number): Buffer {
   const output = ownBytes(byteLength);
-  const counter = Buffer.alloc(4);
+  const input = Buffer.alloc(4 + fixedInput.byteLength);
+  input.set(fixedInput, 4);
   for (let index = 1, offset = 0; offset < byteLength; index += 1, offset += HASH_BYTES) {
-    counter.writeUInt32BE(index);
-    const block = createHmac("sha256", key).update(counter).update(fixedInput).digest();
+    input.writeUInt32BE(index);
+    const block = createHmac("sha256", key).update(input).digest();
     output.set(block.subarray(0, Math.min(HASH_BYTES, byteLength - offset)), offset);
     wipe(block);
   }
@@ -24,11 +25,11 @@ export function counterModeKdf(key: Uint8Array, fixedInput: Uint8Array, byteLeng
  * derivation (a nonce, a name); the fixed input is label ‖ 0x00 ‖ context ‖ length in bits. The caller wipes the result.
  */
 export function deriveBytes(key: Uint8Array, label: string, context: Uint8Array, byteLength: number): Buffer {
-  const name = Buffer.from(label, "utf8");
-  if (name.includes(0)) throw new RangeError("a label holds no zero byte");
-  const fixedInput = Buffer.alloc(name.byteLength + 1 + context.byteLength + 4);
-  fixedInput.set(name);
-  fixedInput.set(context, name.byteLength + 1);
+  const nameBytes = Buffer.byteLength(label);
+  if (label.includes("\u0000")) throw new RangeError("a label holds no zero byte");
+  const fixedInput = Buffer.alloc(nameBytes + 1 + context.byteLength + 4);
+  fixedInput.write(label, "utf8");
+  fixedInput.set(context, nameBytes + 1);
   fixedInput.writeUInt32BE(byteLength * 8, fixedInput.byteLength - 4);
   return counterModeKdf(key, fixedInput, byteLength);
 }

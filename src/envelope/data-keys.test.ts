@@ -8,6 +8,7 @@ import type { DataKeys } from "./data-keys.ts";
 import { createDataKeys, DATA_KEY_LIFETIME_MS } from "./data-keys.ts";
 import type { DataKeyScope, KeyService } from "./key-service.ts";
 import type { SealingKey } from "./record-block.ts";
+import { SUITE_XAES_256_GCM, SUITE_XCHACHA20_POLY1305 } from "./suite.ts";
 
 const scope: DataKeyScope = { keyId: "arn:key", resourceId: "stream-1", encryptionContext: { a: "b" } };
 
@@ -232,6 +233,19 @@ describe("opening", () => {
     await keys.forOpening(call(), scope)(wrapped);
     await keys.forOpening(call(), scope)({ ...wrapped, keyArn: "arn:other" });
     expect(kms.decrypted).toBe(2);
+  });
+
+  test("serves one suite by each data key, and gives a block whose suite was changed no key of the other one", async () => {
+    const [aes, xchacha] = [await sealingKey(), await keys.forSealing(call(), scope, 1, "xchacha")];
+    expect(kms.generated.length).toBe(2);
+    expect([aes.suite, xchacha.suite]).toEqual([SUITE_XAES_256_GCM, SUITE_XCHACHA20_POLY1305]);
+    expect(await keys.forSealing(call(), scope, 1, "xchacha")).toBe(xchacha);
+    const open = keys.forOpening(call(), scope);
+    expect((await open(aes))?.suite).toBe(SUITE_XAES_256_GCM);
+    expect((await open(xchacha))?.suite).toBe(SUITE_XCHACHA20_POLY1305);
+    expect((await open({ ...aes, suite: SUITE_XCHACHA20_POLY1305 }))?.suite).toBe(SUITE_XCHACHA20_POLY1305);
+    keys.clear();
+    expect([aes.key.destroyed, xchacha.key.destroyed]).toEqual([true, true]);
   });
 
   test("a refusal bites although the key is in memory", async () => {

@@ -12,7 +12,10 @@ import type { Call, Principal, RememberedPermission } from "../gateway/contract.
 import type { DataKeyScope, KeyService } from "./key-service.ts";
 import type { SealingKey, WrappedDataKey } from "./record-block.ts";
 import { sealingKey } from "./record-block.ts";
-import { XAES_KEY_BYTES, XaesKey } from "./xaes.ts";
+import type { CipherSuite, RecordKey, SuiteName } from "./suite.ts";
+import { DATA_KEY_BYTES, SUITE_XAES_256_GCM, suiteNamed } from "./suite.ts";
+import { XChaChaKey } from "./xchacha.ts";
+import { XaesKey } from "./xaes.ts";
 
 /** AWS's own figure for Kinesis: key material is asked for about every five minutes. Counted from before the KMS call. */
 export const DATA_KEY_LIFETIME_MS = 300_000;
@@ -43,14 +46,14 @@ export interface ResourceScope {
 }
 
 /** Unwraps data keys for one request, asking about permission once per distinct key. */
-export type Opener = (dataKey: WrappedDataKey) => Promise<XaesKey | null>;
+export type Opener = (dataKey: WrappedDataKey) => Promise<RecordKey | null>;
 
 export interface DataKeys {
   /**
    * The data key to seal with now. Makes one KMS call for all who ask at once, and otherwise only checks permission.
-   * `uses` records are about to be sealed. Throws KMS's refusals unchanged.
+   * `uses` records are about to be sealed, by AES unless another suite is named. Throws KMS's refusals unchanged.
    */
-  forSealing(call: Call, scope: DataKeyScope, uses: number): Promise<SealingKey>;
+  forSealing(call: Call, scope: DataKeyScope, uses: number, suite?: SuiteName): Promise<SealingKey>;
   /** For the length of one request. The opener answers null for a data key that is not authentic, and throws KMS's refusals. */
   forOpening(call: Call, scope: ResourceScope): Opener;
   /** Overwrites everything: at seal and shutdown. The cache stays usable. */
@@ -59,7 +62,7 @@ export interface DataKeys {
 
 interface Entry<Value> {
   readonly value: Value;
-  readonly key: XaesKey;
+  readonly key: RecordKey;
   readonly expiresAtMs: number;
   uses: number;
   cancelExpiry: () => void;
@@ -110,7 +113,7 @@ class KeyCache<Value> {
   fetch(
     id: string,
     uses: number,
-    make: () => Promise<{ value: Value; key: XaesKey } | null>,
+    make: () => Promise<{ value: Value; key: RecordKey } | null>,
   ): Promise<Entry<Value> | null> {
     const startedMs = this.#clock.monotonicMs();
     const generation = this.#generation;
@@ -171,7 +174,7 @@ async function shared<Value>(
   cache: KeyCache<Value>,
   id: string,
   uses: number,
-  make: () => Promise<{ value: Value; key: XaesKey } | null>,
+  make: () => Promise<{ value: Value; key: RecordKey } | null>,
   authorize: (remembered?: RememberedPermission) => Promise<void>,
 ): Promise<Entry<Value> | null> {
   for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
@@ -200,9 +203,10 @@ async function shared<Value>(
 }
 
 /** Takes over a plaintext data key: it is overwritten whatever happens. */
-function adopt(plaintext: Uint8Array): { key: XaesKey; commitment: Buffer } {
+function adopt(plaintext: Uint8Array, suite: CipherSuite): { key: RecordKey; commitment: Buffer } {
   try {
-    return { commitment: commitmentOf(plaintext), key: new XaesKey(plaintext) };
+    const key = suite === SUITE_XAES_256_GCM ? new XaesKey(plaintext) : new XChaChaKey(plaintext);
+    return { commitment: commitmentOf(plaintext), key };
   } finally {
     wipe(plaintext);
   }
@@ -213,9 +217,13 @@ export function createDataKeys(deps: { readonly keyService: KeyService; readonly
   const sealing = new KeyCache<SealingKey>(clock);
   const opening = new KeyCache<null>(clock);
 
-  const generate = async (call: Call, scope: DataKeyScope): Promise<{ value: SealingKey; key: XaesKey }> => {
+  const generate = async (
+    call: Call,
+    scope: DataKeyScope,
+    suite: CipherSuite,
+  ): Promise<{ value: SealingKey; key: RecordKey }> => {
     const generated = await keyService.generateDataKey(call, scope);
-    const { key, commitment } = adopt(generated.plaintext);
+    const { key, commitment } = adopt(generated.plaintext, suite);
     const value = sealingKey(key, { commitment, wrapped: generated.ciphertext, keyArn: generated.keyArn });
     return { key, value };
   };
@@ -224,7 +232,7 @@ export function createDataKeys(deps: { readonly keyService: KeyService; readonly
     call: Call,
     dataKey: WrappedDataKey,
     scope: DataKeyScope,
-  ): Promise<{ value: null; key: XaesKey } | null> => {
+  ): Promise<{ value: null; key: RecordKey } | null> => {
     let plaintext: Uint8Array;
     try {
       plaintext = await keyService.decrypt(call, dataKey.wrapped, scope);
@@ -232,33 +240,36 @@ export function createDataKeys(deps: { readonly keyService: KeyService; readonly
       if (error instanceof ServiceError && NOT_AUTHENTIC.has(error.code)) return null;
       throw error;
     }
-    if (plaintext.length !== XAES_KEY_BYTES) {
+    if (plaintext.length !== DATA_KEY_BYTES) {
       wipe(plaintext);
       return null;
     }
-    const { key, commitment } = adopt(plaintext);
+    const { key, commitment } = adopt(plaintext, dataKey.suite);
     if (equalInConstantTime(commitment, dataKey.commitment)) return { value: null, key };
     key.destroy();
     return null;
   };
 
   return {
-    async forSealing(call, scope, uses) {
-      const id = `${principalId(call.principal)}\n${scope.resourceId}\n${scope.keyId}`;
+    async forSealing(call, scope, uses, suiteName = "aes") {
+      const suite = suiteNamed(suiteName);
+      // A data key serves one suite: the suite is part of what the key is asked for by.
+      const id = `${principalId(call.principal)}\n${scope.resourceId}\n${suite}\n${scope.keyId}`;
       const ready = sealing.findAllowed(id, uses, (remembered) => keyService.isStillAuthorized(call, remembered));
       if (ready !== null) return ready.value;
       const authorize = (remembered?: RememberedPermission): Promise<void> =>
         keyService.authorizeGenerate(call, scope, remembered);
-      const entry = await shared(sealing, id, uses, () => generate(call, scope), authorize);
+      const entry = await shared(sealing, id, uses, () => generate(call, scope, suite), authorize);
       if (entry === null) throw new Error("KMS made no data key");
       return entry.value;
     },
 
     forOpening(call, scope) {
-      const known = new Map<string, XaesKey | null>();
+      const known = new Map<string, RecordKey | null>();
       return async (dataKey) => {
-        // The ARN is part of the hash: changed in the store, it would otherwise choose whom to ask for permission.
-        const hash = createHash("sha256").update(`${dataKey.wrapped.length}\n${dataKey.keyArn}\n`);
+        // The ARN is part of the hash: changed in the store, it would otherwise choose whom to ask for permission. So is the
+        // suite, or a block whose suite was changed would be given the key of the other one.
+        const hash = createHash("sha256").update(`${dataKey.suite}\n${dataKey.wrapped.length}\n${dataKey.keyArn}\n`);
         const sealedUnder = hash.update(dataKey.wrapped).update(dataKey.commitment).digest("base64");
         const before = known.get(sealedUnder);
         if (before !== undefined && before?.destroyed !== true) return before;

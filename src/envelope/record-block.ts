@@ -2,16 +2,19 @@
  * Blocks of stream records as they lie in the store: docs/formats/record-block.md describes every byte. A block names its
  * wrapped data key once; each record has its own nonce, key and tag, bound to stream, shard, index and arrival time.
  */
-import { createCipheriv, createDecipheriv } from "node:crypto";
 import { crc32 } from "node:zlib";
 import type { ClearBytes, SealedBytes } from "../base/brand.ts";
 import type { Random } from "../base/random.ts";
 import { leftInClear } from "./clear.ts";
-import type { XaesKey } from "./xaes.ts";
-import { XAES_NONCE_BYTES, XAES_TAG_BYTES } from "./xaes.ts";
-
-export const SUITE_CLEAR = 0;
-export const SUITE_XAES_256_GCM = 1;
+import type { CipherSuite, RecordKey } from "./suite.ts";
+import {
+  NONCE_BYTES,
+  SEALED_OVERHEAD_BYTES,
+  SUITE_CLEAR,
+  SUITE_XAES_256_GCM,
+  SUITE_XCHACHA20_POLY1305,
+  TAG_BYTES,
+} from "./suite.ts";
 
 const MAGIC = Buffer.from("WXRB", "latin1");
 const VERSION = 1;
@@ -31,7 +34,6 @@ const CHECKSUM_BYTES = 4;
 const KEY_LENGTH_BYTES = 2;
 const DATA_LENGTH_BYTES = 4;
 const BODY_OVERHEAD_BYTES = KEY_LENGTH_BYTES + DATA_LENGTH_BYTES;
-const SEALED_OVERHEAD_BYTES = XAES_NONCE_BYTES + XAES_TAG_BYTES;
 
 const TWO_32 = 0x1_0000_0000;
 
@@ -49,7 +51,7 @@ export interface PlainRecord {
 }
 
 /** What a block says about its data key; none of it is secret. */
-export interface WrappedDataKey {
+export interface DataKeyHead {
   /** ARN of the KMS key, for reports and for the call that unwraps. */
   readonly keyArn: string;
   /** The data key as KMS returned it, encrypted. */
@@ -57,25 +59,31 @@ export interface WrappedDataKey {
   readonly commitment: Uint8Array;
 }
 
-interface WithHead extends WrappedDataKey {
+/** The same, and which suite's key to make of it. */
+export interface WrappedDataKey extends DataKeyHead {
+  readonly suite: CipherSuite;
+}
+
+interface WithHead extends DataKeyHead {
   /** ARN and wrapped key as they stand in every block under the key. */
   readonly head: Buffer;
 }
 
-export interface SealingKey extends WithHead {
-  readonly key: XaesKey;
+export interface SealingKey extends WithHead, WrappedDataKey {
+  readonly key: RecordKey;
   /** The authenticated data of every record under the key, up to what names stream, shard, index and time. */
   readonly boundTo: Buffer;
 }
 
 /** Lays out ahead of time what all blocks under one data key share. */
-export const sealingKey = (key: XaesKey, dataKey: WrappedDataKey): SealingKey => ({
+export const sealingKey = (key: RecordKey, dataKey: DataKeyHead): SealingKey => ({
   ...withHead(dataKey),
+  suite: key.suite,
   key,
-  boundTo: keyBinding(SUITE_XAES_256_GCM, dataKey),
+  boundTo: keyBinding(key.suite, dataKey),
 });
 
-const withHead = ({ keyArn, wrapped, commitment }: WrappedDataKey): WithHead => ({
+const withHead = ({ keyArn, wrapped, commitment }: DataKeyHead): WithHead => ({
   keyArn,
   wrapped,
   commitment,
@@ -85,7 +93,7 @@ const withHead = ({ keyArn, wrapped, commitment }: WrappedDataKey): WithHead => 
 /** A block whose header and table are whole. Positions count from 0 within the block. */
 export interface ParsedBlock {
   readonly bytes: Buffer;
-  readonly suite: typeof SUITE_CLEAR | typeof SUITE_XAES_256_GCM;
+  readonly suite: typeof SUITE_CLEAR | CipherSuite;
   readonly firstIndex: number;
   readonly count: number;
   /** Null for a block in clear. */
@@ -122,7 +130,7 @@ export function storedContentBytes(block: ParsedBlock, position: number): number
   return Math.max(0, length - overhead - BODY_OVERHEAD_BYTES);
 }
 
-function keyBinding(suite: number, { keyArn, commitment }: WrappedDataKey): Buffer {
+function keyBinding(suite: CipherSuite, { keyArn, commitment }: DataKeyHead): Buffer {
   const keyArnBytes = Buffer.byteLength(keyArn, "utf8");
   const bytes = Buffer.allocUnsafe(8 + keyArnBytes + COMMITMENT_BYTES);
   MAGIC.copy(bytes, 0);
@@ -145,9 +153,10 @@ function associatedData(boundTo: Buffer, { streamId, shardIndex }: BlockOrigin):
   return aad;
 }
 
-function bindRecord(aad: Buffer, index: number, arrivalMs: number): void {
+function bindRecord(aad: Buffer, index: number, arrivalMs: number): Buffer {
   writeUint64(aad, index, aad.length - 16);
   writeUint64(aad, arrivalMs, aad.length - 8);
+  return aad;
 }
 
 /** Writes header, table and checksum; `lengths` are those of the stored records. Returns where the records begin. */
@@ -198,18 +207,14 @@ function writeBody(out: Buffer, record: PlainRecord, at: number): number {
   return dataAt + DATA_LENGTH_BYTES + record.data.length;
 }
 
-/** Null when the lengths do not add up exactly. */
-function readBody(body: Buffer, index: number, arrivalMs: number): OpenedRecord | null {
-  if (body.length < BODY_OVERHEAD_BYTES) return null;
-  const dataAt = KEY_LENGTH_BYTES + body.readUInt16BE(0);
-  if (dataAt + DATA_LENGTH_BYTES > body.length) return null;
-  if (dataAt + DATA_LENGTH_BYTES + body.readUInt32BE(dataAt) !== body.length) return null;
-  return {
-    index,
-    arrivalMs,
-    partitionKey: body.toString("utf8", KEY_LENGTH_BYTES, dataAt),
-    data: body.subarray(dataAt + DATA_LENGTH_BYTES),
-  };
+/** Null when the lengths do not add up exactly. The content is that of `bytes` from `start` to `end`. */
+function readBody(bytes: Buffer, start: number, end: number, index: number, arrivalMs: number): OpenedRecord | null {
+  if (end - start < BODY_OVERHEAD_BYTES) return null;
+  const keyAt = start + KEY_LENGTH_BYTES;
+  const keyEnd = keyAt + bytes.readUInt16BE(start);
+  const dataAt = keyEnd + DATA_LENGTH_BYTES;
+  if (dataAt > end || dataAt + bytes.readUInt32BE(keyEnd) !== end) return null;
+  return { index, arrivalMs, partitionKey: bytes.toString("utf8", keyAt, keyEnd), data: bytes.subarray(dataAt, end) };
 }
 
 /**
@@ -225,27 +230,17 @@ export function sealBlock(
   records: readonly PlainRecord[],
 ): SealedBytes {
   const lengths = records.map((record) => contentBytes(record) + BODY_OVERHEAD_BYTES + SEALED_OVERHEAD_BYTES);
-  const out = Buffer.allocUnsafeSlow(headBytes(dataKey, records.length) + sum(lengths));
-  let at = writeHead(out, SUITE_XAES_256_GCM, dataKey, firstIndex, lengths, () => arrivalMs);
-  const aad = associatedData(dataKey.boundTo, origin);
-  const { nonces, keys } = dataKey.key.fresh(random, records.length);
-  for (let position = 0; position < records.length; position++) {
-    const nonceAt = position * XAES_NONCE_BYTES;
-    const nonce = nonces.subarray(nonceAt, nonceAt + XAES_NONCE_BYTES);
-    out.set(nonce, at);
+  const bytes = Buffer.allocUnsafeSlow(headBytes(dataKey, records.length) + sum(lengths));
+  let at = writeHead(bytes, dataKey.key.suite, dataKey, firstIndex, lengths, () => arrivalMs);
+  const offsets = [at];
+  for (const record of records) {
     // The plaintext stands in its place for an instant and is overwritten by its ciphertext: no further copy to wipe.
-    const bodyAt = at + XAES_NONCE_BYTES;
-    const bodyEnd = writeBody(out, records[position] as PlainRecord, bodyAt);
-    bindRecord(aad, firstIndex + position, arrivalMs);
-    const cipher = createCipheriv("aes-256-gcm", keys.subarray(position * 32, position * 32 + 32), nonce.subarray(12));
-    cipher.setAAD(aad);
-    out.set(cipher.update(out.subarray(bodyAt, bodyEnd)), bodyAt);
-    cipher.final();
-    out.set(cipher.getAuthTag(), bodyEnd);
-    at = bodyEnd + XAES_TAG_BYTES;
+    at = writeBody(bytes, record, at + NONCE_BYTES) + TAG_BYTES;
+    offsets.push(at);
   }
-  keys.fill(0);
-  return out as Uint8Array as SealedBytes;
+  const aad = associatedData(dataKey.boundTo, origin);
+  dataKey.key.seal(random, { bytes, offsets }, (position) => bindRecord(aad, firstIndex + position, arrivalMs));
+  return bytes as Uint8Array as SealedBytes;
 }
 
 /** Packs records of a stream whose owner left it unencrypted. Each carries a checksum, since nothing else would tell of damage. */
@@ -267,7 +262,7 @@ export function parseBlock(stored: Uint8Array, firstIndex: number, lastIndex: nu
   if (bytes.length < FIXED_BYTES + CHECKSUM_BYTES) return null;
   if (MAGIC.compare(bytes, 0, MAGIC.length) !== 0 || bytes[4] !== VERSION) return null;
   const suite = bytes[SUITE_AT];
-  if (suite !== SUITE_CLEAR && suite !== SUITE_XAES_256_GCM) return null;
+  if (suite !== SUITE_CLEAR && suite !== SUITE_XAES_256_GCM && suite !== SUITE_XCHACHA20_POLY1305) return null;
   const count = bytes.readUInt32BE(COUNT_AT);
   if (count !== lastIndex - firstIndex + 1 || readUint64(bytes, FIRST_INDEX_AT) !== firstIndex) return null;
   const wrappedAt = FIXED_BYTES + bytes.readUInt16BE(KEY_ARN_LENGTH_AT);
@@ -288,6 +283,7 @@ export function parseBlock(stored: Uint8Array, firstIndex: number, lastIndex: nu
     suite === SUITE_CLEAR
       ? null
       : {
+          suite,
           keyArn: bytes.toString("utf8", FIXED_BYTES, wrappedAt),
           wrapped: bytes.subarray(wrappedAt, tableAt),
           commitment: bytes.subarray(COMMITMENT_AT, FIXED_BYTES),
@@ -303,31 +299,44 @@ function storedRecord(block: ParsedBlock, position: number): Buffer | null {
 }
 
 function openClear(block: ParsedBlock, position: number): OpenedRecord | null {
-  const stored = storedRecord(block, position);
-  if (stored === null || stored.length < CHECKSUM_BYTES) return null;
-  const body = stored.subarray(0, stored.length - CHECKSUM_BYTES);
-  if (crc32(body) !== stored.readUInt32BE(body.length)) return null;
-  return readBody(body, block.firstIndex + position, block.arrivalsMs[position] ?? 0);
+  const { bytes, offsets } = block;
+  const start = offsets[position] ?? Number.POSITIVE_INFINITY;
+  const end = (offsets[position + 1] ?? Number.POSITIVE_INFINITY) - CHECKSUM_BYTES;
+  if (end + CHECKSUM_BYTES > bytes.length || end < start) return null;
+  if (crc32(bytes.subarray(start, end)) !== bytes.readUInt32BE(end)) return null;
+  return readBody(bytes, start, end, block.firstIndex + position, block.arrivalsMs[position] ?? 0);
 }
 
-function openSealed(block: ParsedBlock, position: number, recordKey: Buffer, aad: Buffer): OpenedRecord | null {
-  const stored = storedRecord(block, position);
-  if (stored === null || stored.length < SEALED_OVERHEAD_BYTES) return null;
-  const index = block.firstIndex + position;
-  const arrivalMs = block.arrivalsMs[position] ?? 0;
-  const tagAt = stored.length - XAES_TAG_BYTES;
-  bindRecord(aad, index, arrivalMs);
-  const decipher = createDecipheriv("aes-256-gcm", recordKey, stored.subarray(12, XAES_NONCE_BYTES));
-  decipher.setAAD(aad);
-  decipher.setAuthTag(stored.subarray(tagAt));
-  const body = decipher.update(stored.subarray(XAES_NONCE_BYTES, tagAt));
-  try {
-    decipher.final();
-  } catch {
-    // Whatever was wrong (bytes, place, key): one answer.
-    return null;
+/** Position of the first record, from `from` on, that the block does not hold whole. */
+function endOfWhole({ bytes, offsets }: ParsedBlock, from: number, to: number): number {
+  for (let position = from; position < to; position++) {
+    const start = offsets[position] ?? Number.POSITIVE_INFINITY;
+    const end = offsets[position + 1] ?? Number.POSITIVE_INFINITY;
+    if (end > bytes.length || end - start < SEALED_OVERHEAD_BYTES) return position;
   }
-  return readBody(body, index, arrivalMs);
+  return to;
+}
+
+function openSealed(
+  block: ParsedBlock,
+  { key, dataKey }: { readonly key: RecordKey; readonly dataKey: WrappedDataKey },
+  origin: BlockOrigin,
+  from: number,
+  to: number,
+): readonly OpenedRecord[] {
+  const aad = associatedData(keyBinding(dataKey.suite, dataKey), origin);
+  const contents = key.open(block, from, endOfWhole(block, from, to), (position) =>
+    bindRecord(aad, block.firstIndex + position, block.arrivalsMs[position] ?? 0),
+  );
+  const opened: OpenedRecord[] = [];
+  for (const content of contents) {
+    const position = from + opened.length;
+    const arrivalMs = block.arrivalsMs[position] ?? 0;
+    const record = readBody(content, 0, content.length, block.firstIndex + position, arrivalMs);
+    if (record === null) break;
+    opened.push(record);
+  }
+  return opened;
 }
 
 /**
@@ -336,7 +345,7 @@ function openSealed(block: ParsedBlock, position: number, recordKey: Buffer, aad
  */
 export function openRecords(
   block: ParsedBlock,
-  key: XaesKey | null,
+  key: RecordKey | null,
   origin: BlockOrigin,
   from: number,
   to: number,
@@ -350,22 +359,9 @@ export function openRecords(
     }
     return opened;
   }
-  if (key === null || block.dataKey === null) return opened;
-  const nonces = Buffer.alloc((to - from) * XAES_NONCE_BYTES);
-  for (let position = from; position < to; position++) {
-    const start = Math.min(block.offsets[position] ?? 0, block.bytes.length);
-    block.bytes.copy(nonces, (position - from) * XAES_NONCE_BYTES, start, start + XAES_NONCE_BYTES);
-  }
-  const keys = key.derive(nonces);
-  const aad = associatedData(keyBinding(block.suite, block.dataKey), origin);
-  for (let position = from; position < to; position++) {
-    const keyAt = (position - from) * 32;
-    const record = openSealed(block, position, keys.subarray(keyAt, keyAt + 32), aad);
-    if (record === null) break;
-    opened.push(record);
-  }
-  keys.fill(0);
-  return opened;
+  const { dataKey } = block;
+  if (key === null || dataKey === null || key.suite !== dataKey.suite) return opened;
+  return openSealed(block, { key, dataKey }, origin, from, to);
 }
 
 /** Exactly what is stored for one record (nonce, ciphertext and tag when sealed). Null when the block does not hold all of it. */

@@ -1,7 +1,8 @@
 import { createCipheriv, createHash, randomBytes } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { systemRandom } from "../base/random.ts";
-import { XAES_NONCE_BYTES, XaesKey } from "./xaes.ts";
+import { NONCE_BYTES } from "./suite.ts";
+import { XaesKey } from "./xaes.ts";
 
 function seal(key: Uint8Array, nonce: Uint8Array, plaintext: Uint8Array, aad: Uint8Array): Buffer {
   const xaes = new XaesKey(key);
@@ -44,10 +45,10 @@ describe("XAES-256-GCM", () => {
 
   test("derives a batch to the same keys as one by one", () => {
     const key = new XaesKey(randomBytes(32));
-    const nonces = randomBytes(7 * XAES_NONCE_BYTES);
+    const nonces = randomBytes(7 * NONCE_BYTES);
     const batch = key.derive(nonces);
     for (let item = 0; item < 7; item++) {
-      const single = key.derive(nonces.subarray(item * XAES_NONCE_BYTES, (item + 1) * XAES_NONCE_BYTES));
+      const single = key.derive(nonces.subarray(item * NONCE_BYTES, (item + 1) * NONCE_BYTES));
       expect(batch.subarray(item * 32, item * 32 + 32).equals(single)).toBe(true);
     }
   });
@@ -65,10 +66,10 @@ describe("XAES-256-GCM", () => {
     const seen = new Set<string>();
     for (const count of [1, 3, 16, 17, 40, 100, ...Array.from({ length: 60 }, () => 7)]) {
       const { nonces, keys } = key.fresh(systemRandom(), count);
-      expect([nonces.length, keys.length]).toEqual([count * XAES_NONCE_BYTES, count * 32]);
+      expect([nonces.length, keys.length]).toEqual([count * NONCE_BYTES, count * 32]);
       expect(keys.equals(key.derive(nonces))).toBe(true);
-      for (let at = 0; at < nonces.length; at += XAES_NONCE_BYTES) {
-        seen.add(nonces.toString("hex", at, at + XAES_NONCE_BYTES));
+      for (let at = 0; at < nonces.length; at += NONCE_BYTES) {
+        seen.add(nonces.toString("hex", at, at + NONCE_BYTES));
       }
       keys.fill(0);
     }

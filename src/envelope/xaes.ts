@@ -3,13 +3,11 @@
  * key of its own by two AES blocks (SP 800-108r1 counter mode over CMAC), the second half is GCM's nonce. Random nonces
  * are then safe for as many records as anybody will ever put.
  */
-import { createCipheriv } from "node:crypto";
+import { createCipheriv, createDecipheriv } from "node:crypto";
 import type { Cipher } from "node:crypto";
 import type { Random } from "../base/random.ts";
-
-export const XAES_KEY_BYTES = 32;
-export const XAES_NONCE_BYTES = 24;
-export const XAES_TAG_BYTES = 16;
+import type { Bind, CipherSuite, RecordKey, StoredRecords } from "./suite.ts";
+import { DATA_KEY_BYTES, NONCE_BYTES, SUITE_XAES_256_GCM, TAG_BYTES } from "./suite.ts";
 
 const BLOCK_BYTES = 16;
 const DERIVED_KEY_BYTES = 32;
@@ -42,7 +40,8 @@ function double(block: Uint8Array): Buffer {
  * A data key, ready to derive record keys. The key itself lives nowhere but in OpenSSL's key schedule, outside the
  * JavaScript heap; OpenSSL overwrites the schedule when `destroy` frees it.
  */
-export class XaesKey {
+export class XaesKey implements RecordKey {
+  readonly suite: CipherSuite = SUITE_XAES_256_GCM;
   #ecb: Cipher | null;
   /** The CMAC subkey, folded into both counter blocks ahead of time. */
   readonly #blocks: Buffer;
@@ -52,7 +51,7 @@ export class XaesKey {
 
   /** `key` is 32 bytes and stays the caller's to overwrite. */
   constructor(key: Uint8Array) {
-    if (key.length !== XAES_KEY_BYTES) throw new RangeError("an XAES-256-GCM key has 32 bytes");
+    if (key.length !== DATA_KEY_BYTES) throw new RangeError("an XAES-256-GCM key has 32 bytes");
     const ecb = createCipheriv("aes-256-ecb", key, null).setAutoPadding(false);
     const zero = ecb.update(Buffer.alloc(BLOCK_BYTES));
     const subkey = double(zero);
@@ -80,12 +79,12 @@ export class XaesKey {
    */
   derive(nonces: Uint8Array): Buffer {
     if (this.#ecb === null) throw new Error("the data key was destroyed");
-    const count = nonces.length / XAES_NONCE_BYTES;
+    const count = nonces.length / NONCE_BYTES;
     const input = Buffer.allocUnsafe(count * DERIVED_KEY_BYTES);
     const blocks = this.#blocks;
     for (let item = 0; item < count; item++) {
       const out = item * DERIVED_KEY_BYTES;
-      const nonce = item * XAES_NONCE_BYTES;
+      const nonce = item * NONCE_BYTES;
       input.set(blocks, out);
       for (let at = 0; at < DERIVATION_NONCE_BYTES; at++) {
         const byte = nonces[nonce + at] ?? 0;
@@ -112,13 +111,62 @@ export class XaesKey {
     const from = this.#supplyUsed;
     const to = (this.#supplyUsed += count);
     return {
-      nonces: nonces.subarray(from * XAES_NONCE_BYTES, to * XAES_NONCE_BYTES),
+      nonces: nonces.subarray(from * NONCE_BYTES, to * NONCE_BYTES),
       keys: keys.subarray(from * DERIVED_KEY_BYTES, to * DERIVED_KEY_BYTES),
     };
   }
 
+  seal(random: Random, { bytes, offsets }: StoredRecords, bind: Bind): void {
+    const count = offsets.length - 1;
+    const { nonces, keys } = this.fresh(random, count);
+    for (let position = 0; position < count; position++) {
+      const start = offsets[position] as number;
+      const contentAt = start + NONCE_BYTES;
+      const tagAt = (offsets[position + 1] as number) - TAG_BYTES;
+      const nonce = nonces.subarray(position * NONCE_BYTES, (position + 1) * NONCE_BYTES);
+      bytes.set(nonce, start);
+      const key = keys.subarray(position * DERIVED_KEY_BYTES, (position + 1) * DERIVED_KEY_BYTES);
+      const cipher = createCipheriv("aes-256-gcm", key, nonce.subarray(DERIVATION_NONCE_BYTES));
+      cipher.setAAD(bind(position));
+      bytes.set(cipher.update(bytes.subarray(contentAt, tagAt)), contentAt);
+      cipher.final();
+      bytes.set(cipher.getAuthTag(), tagAt);
+    }
+    keys.fill(0);
+  }
+
+  open({ bytes, offsets }: StoredRecords, from: number, to: number, bind: Bind): readonly Buffer[] {
+    const contents: Buffer[] = [];
+    const nonces = Buffer.alloc((to - from) * NONCE_BYTES);
+    for (let position = from; position < to; position++) {
+      const start = offsets[position] as number;
+      bytes.copy(nonces, (position - from) * NONCE_BYTES, start, start + NONCE_BYTES);
+    }
+    const keys = this.derive(nonces);
+    for (let position = from; position < to; position++) {
+      const start = offsets[position] as number;
+      const tagAt = (offsets[position + 1] as number) - TAG_BYTES;
+      const keyAt = (position - from) * DERIVED_KEY_BYTES;
+      const nonce = bytes.subarray(start + DERIVATION_NONCE_BYTES, start + NONCE_BYTES);
+      const decipher = createDecipheriv("aes-256-gcm", keys.subarray(keyAt, keyAt + DERIVED_KEY_BYTES), nonce);
+      decipher.setAAD(bind(position));
+      decipher.setAuthTag(bytes.subarray(tagAt, tagAt + TAG_BYTES));
+      const content = decipher.update(bytes.subarray(start + NONCE_BYTES, tagAt));
+      try {
+        decipher.final();
+      } catch {
+        // Whatever was wrong (bytes, place, key): one answer.
+        content.fill(0);
+        break;
+      }
+      contents.push(content);
+    }
+    keys.fill(0);
+    return contents;
+  }
+
   #make(random: Random, count: number): RecordKeys {
-    const drawn = random.bytes(count * XAES_NONCE_BYTES);
+    const drawn = random.bytes(count * NONCE_BYTES);
     const nonces = Buffer.from(drawn.buffer, drawn.byteOffset, drawn.byteLength);
     return { nonces, keys: this.derive(nonces) };
   }

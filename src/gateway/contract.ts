@@ -56,10 +56,10 @@ export interface Call {
   readonly sourceIp: string;
   readonly userAgent: string;
   /** The `referer` header, absent when there was none (`aws:Referer`). */
-  readonly referer?: string;
+  readonly referer?: string | undefined;
   readonly secureTransport: boolean;
   /** Of the connection, for the audit event; absent on plain HTTP. */
-  readonly tls?: { readonly version: string; readonly cipherSuite: string; readonly host: string };
+  readonly tls?: { readonly version: string; readonly cipherSuite: string; readonly host: string } | undefined;
   /**
    * The service that makes this call for the principal (`kinesis`). `requestId` is that of the request that the principal sent:
    * the only one it knows. `before`: the services that called one another ahead of that one, the first one first.
@@ -91,7 +91,7 @@ export interface AccessCheck {
    * Grants that let the caller do this, besides policies (KMS). Asked only when policies allow nothing and deny nothing: an
    * explicit deny wins over every grant.
    */
-  readonly grants?: () => Promise<readonly AppliedGrant[]>;
+  readonly grants?: (() => Promise<readonly AppliedGrant[]>) | undefined;
 }
 
 /** A grant that covers the operation and whose constraints hold for the request. */
@@ -119,10 +119,10 @@ export interface AuditResource {
 
 /** What an event says beyond who, when and which operation. Never payloads, partition keys, values or key material. */
 export interface AuditDetails {
-  readonly requestParameters?: Readonly<Record<string, unknown>> | null;
-  readonly responseElements?: Readonly<Record<string, unknown>> | null;
-  readonly additionalEventData?: Readonly<Record<string, unknown>>;
-  readonly resources?: readonly AuditResource[];
+  readonly requestParameters?: Readonly<Record<string, unknown>> | null | undefined;
+  readonly responseElements?: Readonly<Record<string, unknown>> | null | undefined;
+  readonly additionalEventData?: Readonly<Record<string, unknown>> | undefined;
+  readonly resources?: readonly AuditResource[] | undefined;
 }
 
 /** An event that a call owes besides its own: what it does in another Region is written down there. Of the same caller. */
@@ -135,15 +135,15 @@ export interface FurtherEvent {
 export interface Outcome<Output> {
   readonly output: Output;
   /** Committed by the gateway, together with the audit event, before the answer leaves. */
-  readonly writes?: readonly Write[];
+  readonly writes?: readonly Write[] | undefined;
   /** Added to what `describe` said. */
-  readonly audit?: AuditDetails;
-  readonly furtherEvents?: readonly FurtherEvent[];
+  readonly audit?: AuditDetails | undefined;
+  readonly furtherEvents?: readonly FurtherEvent[] | undefined;
   /**
    * Runs once the commit is durable: to wake a background task, to drop a cache entry. Given the id of the call's audit
    * event; null: it owed none. Must not throw.
    */
-  readonly committed?: (eventId: string | null) => void;
+  readonly committed?: ((eventId: string | null) => void) | undefined;
 }
 
 export interface OperationContext {
@@ -159,6 +159,19 @@ export interface OperationContext {
    * if any state was changed meanwhile, and a refusal takes the place of the outcome, or of the failure.
    */
   readonly willWait?: () => void;
+  /** For a handler whose answer goes on after it has returned (an event stream). */
+  readonly afterwards?: Afterwards;
+}
+
+/** What was permitted when an answer began may be forbidden while it goes on. */
+export interface Afterwards {
+  /**
+   * Throws the refusal unless the same request would be permitted now, its preconditions included. Without cost while nothing was
+   * written, for a second at a time: what only time changes is seen that late.
+   */
+  stillPermitted(): Promise<void>;
+  /** What ended the answer before its time: written down like any refused call. Resolves with what the client may know. */
+  endedBy(error: unknown): Promise<ServiceError>;
 }
 
 export interface Operation<Input, Output, Target = unknown> {

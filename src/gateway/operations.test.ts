@@ -114,7 +114,10 @@ describe("an operation", () => {
       ...increment,
       async access(context, input) {
         const { checks, target } = await increment.access(context, input);
-        return { checks: checks.map((check) => ({ ...check, region: "us-west-2" })), target };
+        return {
+          checks: checks.map((check) => ({ ...check, context: check.context ?? {}, region: "us-west-2" })),
+          target,
+        };
       },
     });
     const onlyIn = (region: string): Readonly<Record<string, unknown>> => ({

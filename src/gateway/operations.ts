@@ -1,4 +1,4 @@
-import { buildEvent, type CallError } from "../audit/build-event.ts";
+import { type BuildEvent, type CallError, createEventBuilder } from "../audit/build-event.ts";
 import type { AuditLog } from "../audit/log.ts";
 import { withOwnersEvents } from "../audit/shared-event.ts";
 import type { PolicySource, PrincipalPolicies } from "../authz/policy-source.ts";
@@ -11,10 +11,17 @@ import type { Reader } from "../store/table.ts";
 import { type OrganizationOf, requireAccess } from "./access.ts";
 import type { Denials } from "./denials.ts";
 import type { RequestQuotas } from "./quotas.ts";
-import { givenPermission, type GivenPermission, isStillGiven, isUntouched } from "./remembered-permission.ts";
+import {
+  givenPermission,
+  type GivenPermission,
+  isStillGiven,
+  isUntouched,
+  REPEATED_MS_MAX,
+} from "./remembered-permission.ts";
 import type {
   Access,
   AccessCheck,
+  Afterwards,
   AnyOperation,
   AuditDetails,
   AuditResource,
@@ -53,7 +60,13 @@ export interface Operations extends Dispatch {
   run(call: Call, service: string, operation: string, input: unknown): Promise<unknown>;
 }
 
-export function createOperations(deps: OperationsDeps): Operations {
+/** What runs an operation. */
+interface Parts extends OperationsDeps {
+  readonly buildEvent: BuildEvent;
+}
+
+export function createOperations(withDeps: OperationsDeps): Operations {
+  const deps: Parts = { ...withDeps, buildEvent: createEventBuilder() };
   const inner = (call: Call, service: string, operation: string): Call => ({
     ...call,
     requestId: deps.random.uuid(),
@@ -96,19 +109,14 @@ export function createOperations(deps: OperationsDeps): Operations {
  * One operation from its input to its output, with its event. When only permission is asked for: what it was given on, null
  * if it cannot be given again without deciding again. What it throws is a ServiceError, already written down.
  */
-async function perform(deps: OperationsDeps, call: Call, decode: () => unknown, mode: "handle"): Promise<unknown>;
+async function perform(deps: Parts, call: Call, decode: () => unknown, mode: "handle"): Promise<unknown>;
 async function perform(
-  deps: OperationsDeps,
+  deps: Parts,
   call: Call,
   decode: () => unknown,
   mode: "authorize",
 ): Promise<GivenPermission | null>;
-async function perform(
-  deps: OperationsDeps,
-  call: Call,
-  decode: () => unknown,
-  mode: "handle" | "authorize",
-): Promise<unknown> {
+async function perform(deps: Parts, call: Call, decode: () => unknown, mode: "handle" | "authorize"): Promise<unknown> {
   const service = serviceOf(deps, call);
   const operation = operationOf(service, call.operation);
   const asked: AccessCheck[] = [];
@@ -138,12 +146,7 @@ async function perform(
       }
       const eventId = deps.random.uuid();
       const event = eventOf(deps, call, service, operation, merge(describe(), outcome.audit), { eventId });
-      const further = (outcome.furtherEvents ?? []).flatMap(({ region, operation: name, details }) =>
-        eventOf(deps, { ...call, region, operation: name }, service, operation, details, {
-          eventId: deps.random.uuid(),
-        }),
-      );
-      const writes = [...(outcome.writes ?? []), ...event, ...further];
+      const writes = allWrites(outcome, event, () => furtherEvents(deps, call, service, operation, outcome));
       // Without writes nothing was decided that a later change could invalidate: a read needs no expectations.
       const expect: readonly Expectation[] = outcome.writes?.length ? tracking.expectations() : [];
       if (writes.length === 0 || (await commit(deps, expect, writes)) === "committed") {
@@ -157,17 +160,44 @@ async function perform(
       { status: 500 },
     );
   } catch (error) {
-    const refusal = error instanceof ServiceError ? error : internalFailure(error);
-    const described = merge({ resources: asked.flatMap(resourceOf) }, describe());
-    const failed = { eventId: deps.random.uuid(), error: { code: refusal.code, message: refusal.message } };
-    const why = await whyWrites(deps, call, refusal, failed.eventId, asked);
-    await commit(deps, [], [...eventOf(deps, call, service, operation, described, failed), ...why]);
-    throw refusal;
+    throw await writeRefusal({ deps, call, service, operation, asked }, error, describe);
   }
 }
 
+/** Writes down what a call was refused with, or failed with; resolves with what the caller may know of it. */
+async function writeRefusal(
+  { deps, call, service, operation, asked }: Pick<Attempt, "deps" | "call" | "service" | "operation" | "asked">,
+  error: unknown,
+  describe: () => AuditDetails,
+): Promise<ServiceError> {
+  const refusal = error instanceof ServiceError ? error : internalFailure(error);
+  const described = merge({ resources: asked.flatMap(resourceOf) }, describe());
+  const failed = { eventId: deps.random.uuid(), error: { code: refusal.code, message: refusal.message } };
+  const why = await whyWrites(deps, call, refusal, failed.eventId, asked);
+  await commit(deps, [], [...eventOf(deps, call, service, operation, described, failed), ...why]);
+  return refusal;
+}
+
+/** An answer that goes on is permitted as long as its request would be. */
+function afterwardsOf(attempt: Attempt, input: unknown): Afterwards {
+  const { deps, operation } = attempt;
+  let { generation } = attempt;
+  let askedMs = deps.clock.monotonicMs();
+  return {
+    async stillPermitted() {
+      const nowMs = deps.clock.monotonicMs();
+      const now = deps.store.generation();
+      if (generation !== null && generation === now && nowMs - askedMs < REPEATED_MS_MAX) return;
+      await permitNow(attempt, input);
+      generation = now;
+      askedMs = nowMs;
+    },
+    endedBy: (error) => writeRefusal(attempt, error, () => operation.describe?.(input) ?? {}),
+  };
+}
+
 interface Attempt {
-  readonly deps: OperationsDeps;
+  readonly deps: Parts;
   readonly call: Call;
   readonly read: Reader;
   readonly service: Service;
@@ -188,7 +218,15 @@ async function attemptOnce(
 ): Promise<{ readonly outcome: Outcome<unknown> | null; readonly repeatable: boolean }> {
   const { call, service, operation, requestQuotas } = attempt;
   let waits = false;
-  const context: OperationContext = { call, read: attempt.read, willWait: () => void (waits = true) };
+  const context: OperationContext = {
+    call,
+    read: attempt.read,
+    willWait: () => void (waits = true),
+    // Made when it is asked for: few answers go on.
+    get afterwards() {
+      return afterwardsOf(attempt, input);
+    },
+  };
   const { checks, target, repeatable } = await permit(attempt, context, attempt.policies, input);
   // What is refused counts against no quota: who may not use a key learns nothing of its kind either.
   if (requestQuotas !== null && service.quotas !== undefined) {
@@ -232,8 +270,13 @@ async function permit(
 
 /** Throws unless the same request would also be permitted now, if anything but logs was written since it was. */
 async function permitAgain(attempt: Attempt, input: unknown): Promise<void> {
-  const { deps, operation, generation } = attempt;
+  const { deps, generation } = attempt;
   if (generation !== null && generation === deps.store.generation()) return;
+  await permitNow(attempt, input);
+}
+
+async function permitNow(attempt: Attempt, input: unknown): Promise<void> {
+  const { deps, operation } = attempt;
   const call: Call = { ...attempt.call, nowMs: deps.clock.wallMs() };
   const context: OperationContext = { call, read: deps.reader };
   const policies = await deps.policies.policiesOf(call.principal);
@@ -278,6 +321,7 @@ function resourceOf(check: AccessCheck): readonly AuditResource[] {
 /** CloudFormation's names of resource types, which CloudTrail uses. */
 const RESOURCE_TYPES: readonly (readonly [RegExp, string])[] = [
   [/^arn:[^:]*:kms:[^:]*:[^:]*:key\//, "AWS::KMS::Key"],
+  [/^arn:[^:]*:kinesis:[^:]*:[^:]*:stream\/[^/]*\/consumer\//, "AWS::Kinesis::StreamConsumer"],
   [/^arn:[^:]*:kinesis:[^:]*:[^:]*:stream\//, "AWS::Kinesis::Stream"],
   [/^arn:[^:]*:iam:[^:]*:[^:]*:user\//, "AWS::IAM::User"],
   [/^arn:[^:]*:iam:[^:]*:[^:]*:policy\//, "AWS::IAM::ManagedPolicy"],
@@ -286,7 +330,7 @@ const RESOURCE_TYPES: readonly (readonly [RegExp, string])[] = [
 
 /** A management event always; a data event only when it failed. */
 function eventOf(
-  deps: OperationsDeps,
+  deps: Parts,
   call: Call,
   service: Service,
   operation: AnyOperation,
@@ -294,16 +338,39 @@ function eventOf(
   { eventId, error }: { readonly eventId: string; readonly error?: CallError },
 ): readonly Write[] {
   if (operation.event === "data" && error === undefined) return [];
-  const event = buildEvent({
+  const event = deps.buildEvent({
     call,
     eventSource: service.model.eventSource,
     readOnly: operation.readOnly,
     category: operation.event === "data" ? "Data" : "Management",
     details,
     eventId,
-    ...(error === undefined ? {} : { error }),
+    error,
   });
-  return withOwnersEvents(event, () => deps.random.uuid()).flatMap((each) => deps.auditLog.entry(each));
+  const events = withOwnersEvents(event, () => deps.random.uuid());
+  return events.length === 1 ? deps.auditLog.entry(event) : events.flatMap((each) => deps.auditLog.entry(each));
+}
+
+/** What the call owes besides its own event. */
+const furtherEvents = (
+  deps: Parts,
+  call: Call,
+  service: Service,
+  operation: AnyOperation,
+  outcome: Outcome<unknown>,
+): readonly Write[] =>
+  (outcome.furtherEvents ?? []).flatMap(({ region, operation: name, details }) =>
+    eventOf(deps, { ...call, region, operation: name }, service, operation, details, { eventId: deps.random.uuid() }),
+  );
+
+/** Most calls write nothing but their event. */
+function allWrites(
+  { writes, furtherEvents: owed }: Outcome<unknown>,
+  event: readonly Write[],
+  further: () => readonly Write[],
+): readonly Write[] {
+  if (owed === undefined && (writes === undefined || writes.length === 0)) return event;
+  return [...(writes ?? []), ...event, ...further()];
 }
 
 /** What tells those who may ask why a call was denied; nothing when it was not. */
@@ -335,5 +402,12 @@ async function commit(
 }
 
 function merge(first: AuditDetails, second: AuditDetails | undefined): AuditDetails {
-  return second === undefined ? first : { ...first, ...second };
+  if (second === undefined) return first;
+  const { requestParameters, responseElements, additionalEventData, resources } = second;
+  return {
+    requestParameters: requestParameters === undefined ? first.requestParameters : requestParameters,
+    responseElements: responseElements === undefined ? first.responseElements : responseElements,
+    additionalEventData: additionalEventData ?? first.additionalEventData,
+    resources: resources ?? first.resources,
+  };
 }

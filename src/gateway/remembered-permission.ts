@@ -7,7 +7,7 @@ import type { Call, Principal } from "./contract.ts";
  * How long a yes is repeated without deciding again, even if nothing has changed: bounds by how much a state that time
  * alone changes (a key whose deletion date comes) may be seen late.
  */
-const REPEATED_MS_MAX = 1_000;
+export const REPEATED_MS_MAX = 1_000;
 
 /** What a yes was based on: who asked, under which policies, and every record that was read on the way. */
 export interface GivenPermission {

@@ -67,7 +67,8 @@ export async function answer(path: RequestPath, request: WireRequest): Promise<W
 function overwriteSecrets({ model, operation }: Route, output: Readonly<Record<string, unknown>>): void {
   const shape = model.shapes[model.operations[operation]?.output ?? ""];
   if (shape?.type !== "structure") return;
-  for (const [name, value] of Object.entries(output)) {
+  for (const name of Object.keys(output)) {
+    const value = output[name];
     if (!(value instanceof Uint8Array)) continue;
     const member = model.shapes[shape.members[name] ?? ""];
     if (member?.type === "blob" && member.sensitive) value.fill(0);
@@ -80,7 +81,6 @@ async function identify(path: RequestPath, route: Route, request: WireRequest, r
   try {
     const { principal, region } = await whoCalls(path, route, request, nowMs);
     refuseClosedToSession(principal, route.model.name, route.operation);
-    const referer = headerOf(request, "referer");
     return {
       requestId,
       principal,
@@ -90,9 +90,9 @@ async function identify(path: RequestPath, route: Route, request: WireRequest, r
       nowMs,
       sourceIp: request.sourceIp,
       userAgent: headerOf(request, "user-agent") ?? "",
-      ...(referer === undefined ? {} : { referer }),
+      referer: headerOf(request, "referer"),
       secureTransport: request.secureTransport,
-      ...(request.tls === undefined ? {} : { tls: { ...request.tls, host: headerOf(request, "host") ?? "" } }),
+      tls: request.tls === undefined ? undefined : { ...request.tls, host: headerOf(request, "host") ?? "" },
     };
   } catch (error) {
     if (error instanceof ServiceError) {
@@ -131,5 +131,8 @@ async function whoCalls(
 }
 
 function headerOf(request: WireRequest, name: string): string | undefined {
-  return request.headers.find(([header]) => header.length === name.length && header.toLowerCase() === name)?.[1];
+  for (const [header, value] of request.headers) {
+    if (header.length === name.length && header.toLowerCase() === name) return value;
+  }
+  return undefined;
 }

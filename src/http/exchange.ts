@@ -2,6 +2,7 @@ import type { WireRequest, WireResponse } from "../protocol/wire.ts";
 import { badRequest, bodyTooLarge, healthAnswer, internalError, overloaded, tooManyHeaders } from "./answers.ts";
 import type { Connection } from "./connections.ts";
 import { SHORT_ANSWER_BYTES_MAX, type HttpLimits } from "./limits.ts";
+import { heldStream, type HeldStream } from "./held-stream.ts";
 
 /** What is asked of the server without credentials. */
 const HEALTH_PATH = "/-/health";
@@ -46,6 +47,8 @@ export interface Exchange {
   intake(connection: Connection, head: RequestHead): Intake;
   /** Resolves when no handler runs and every answer is flushed or given up. */
   idle(): Promise<void>;
+  /** Answers that go on come to their end now, and no new one begins. */
+  endStreams(): void;
 }
 
 /** What all connections hold together. */
@@ -54,13 +57,23 @@ interface Totals {
   bodyBytes: number;
   answerBytes: number;
   idleWaiters: (() => void)[];
+  /** Answers that go on. */
+  readonly streams: Set<HeldStream>;
+  isEnding: boolean;
 }
 
 const NO_BODY = new Uint8Array(0);
 
 export function createExchange(options: ExchangeOptions): Exchange {
   const { limits } = options;
-  const totals: Totals = { runningCount: 0, bodyBytes: 0, answerBytes: 0, idleWaiters: [] };
+  const totals: Totals = {
+    runningCount: 0,
+    bodyBytes: 0,
+    answerBytes: 0,
+    idleWaiters: [],
+    streams: new Set(),
+    isEnding: false,
+  };
   return {
     answerAtOnce(connection, head) {
       if (head.headers.length > limits.headerCountMax) return tooManyHeaders(limits.headerCountMax);
@@ -77,6 +90,10 @@ export function createExchange(options: ExchangeOptions): Exchange {
     },
     intake: (connection, head) => createIntake(connection, head, totals, options),
     idle: () => (totals.runningCount === 0 ? Promise.resolve() : new Promise((wake) => totals.idleWaiters.push(wake))),
+    endStreams() {
+      totals.isEnding = true;
+      for (const stream of totals.streams) stream.end();
+    },
   };
 }
 
@@ -87,6 +104,7 @@ function createIntake(connection: Connection, head: RequestHead, totals: Totals,
   const { limits } = options;
   const body = createBody(connection, totals, limits);
   let answerBytes = 0;
+  let stream: HeldStream | null = null;
   let isRunning = false;
   let isHandled = true;
   let isReleased = false;
@@ -94,6 +112,7 @@ function createIntake(connection: Connection, head: RequestHead, totals: Totals,
 
   const giveBack = (): void => {
     body.drop();
+    if (stream !== null) totals.streams.delete(stream);
     connection.requestCount -= 1;
     connection.answerBytes -= answerBytes;
     totals.answerBytes -= answerBytes;
@@ -102,20 +121,36 @@ function createIntake(connection: Connection, head: RequestHead, totals: Totals,
     if (totals.runningCount === 0) for (const wake of totals.idleWaiters.splice(0)) wake();
   };
   /** Many requests may have been let in before the first answer was there: what finds no room now is not kept. */
-  const hold = (answer: WireResponse): WireResponse => {
-    const bytes = answer.body.length;
+  const take = (bytes: number): boolean => {
     const isTooMuch = (heldBytes: number, bytesMax: number): boolean => heldBytes > 0 && heldBytes + bytes > bytesMax;
     if (
       bytes > SHORT_ANSWER_BYTES_MAX &&
       (isTooMuch(connection.answerBytes, limits.connectionAnswerBytesMax) ||
         isTooMuch(totals.answerBytes, limits.totalAnswerBytesMax))
     ) {
-      return overloaded();
+      return false;
     }
-    answerBytes = bytes;
+    answerBytes += bytes;
     connection.answerBytes += bytes;
     totals.answerBytes += bytes;
-    return answer;
+    return true;
+  };
+  /** A part of a stream is flushed. */
+  const drop = (bytes: number): void => {
+    answerBytes -= bytes;
+    connection.answerBytes -= bytes;
+    totals.answerBytes -= bytes;
+  };
+  const hold = (answer: WireResponse): WireResponse => {
+    if (answer.stream === undefined) return take(answer.body.length) ? answer : overloaded();
+    const held = heldStream(answer.stream, { take, drop });
+    if (totals.isEnding || totals.streams.size >= limits.streamCountMax) {
+      held.end();
+      return overloaded();
+    }
+    stream = held;
+    totals.streams.add(held);
+    return { ...answer, stream: held.parts };
   };
 
   return {
@@ -133,12 +168,14 @@ function createIntake(connection: Connection, head: RequestHead, totals: Totals,
       isHandled = true;
       body.drop();
       if (!isReleased) return hold(answer);
+      if (answer.stream !== undefined) heldStream(answer.stream, { take, drop }).end();
       giveBack();
       return answer;
     },
     release() {
       if (isReleased) return;
       isReleased = true;
+      stream?.end();
       if (isHandled) giveBack();
     },
   };

@@ -4,7 +4,7 @@ import type { Clock } from "../base/clock.ts";
 import type { WireResponse } from "../protocol/wire.ts";
 import { badRequest, internalError } from "./answers.ts";
 import type { Connection } from "./connections.ts";
-import { deliver } from "./delivery.ts";
+import { deliver, deliverStream } from "./delivery.ts";
 import type { Exchange, RequestHead } from "./exchange.ts";
 import { STREAM_RESET_WINDOW_MS, type HttpLimits } from "./limits.ts";
 
@@ -166,18 +166,23 @@ function headOf(raw: readonly string[]): { readonly head: RequestHead; readonly 
 function send(
   stream: ServerHttp2Stream,
   method: string,
-  { status, headers, body }: WireResponse,
+  { status, headers, body, stream: parts }: WireResponse,
   { clock, limits }: Http2Options,
 ): void {
   // HTTP/2 would carry a line break in a value as it is, for the next HTTP/1.1 proxy to stumble over.
   for (const name in headers) validateHeaderValue(name, headers[name] ?? "");
-  const noBody = method === "HEAD" || body.length === 0;
-  stream.respond({ ":status": status, ...headers, "content-length": body.length }, { endStream: noBody });
-  if (noBody) return;
   const stalled = (): void => {
     stream.close(constants.NGHTTP2_CANCEL);
     // The reset itself may never leave when the client does not read the connection at all.
     stream.destroy();
   };
-  deliver(stream, body, { clock, stallMsMax: limits.answerStallMsMax, stalled });
+  const bounds = { clock, stallMsMax: limits.answerStallMsMax, stalled };
+  if (parts !== undefined) {
+    stream.respond({ ":status": status, ...headers });
+    deliverStream(stream, parts, bounds);
+    return;
+  }
+  const noBody = method === "HEAD" || body.length === 0;
+  stream.respond({ ":status": status, ...headers, "content-length": body.length }, { endStream: noBody });
+  if (!noBody) deliver(stream, body, bounds);
 }

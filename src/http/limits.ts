@@ -19,6 +19,8 @@ export interface HttpLimits {
   readonly requestCountMax: number;
   /** The same for one connection, from the end of a request's headers: HTTP/1.1 pipelining, and the streams of HTTP/2. */
   readonly connectionRequestCountMax: number;
+  /** Answers that go on (event streams), of those requests: one more gets 503, so that room is left for all others. */
+  readonly streamCountMax: number;
   /** From the connection's start to its first byte; TLS handshake. */
   readonly firstByteMsMax: number;
   /** From a request's first byte to the end of its headers, and to the end of its body. */
@@ -47,6 +49,7 @@ export const DEFAULT_HTTP_LIMITS: HttpLimits = {
   connectionCountMax: 4096,
   requestCountMax: 2048,
   connectionRequestCountMax: 256,
+  streamCountMax: 1024,
   firstByteMsMax: 15_000,
   headersMsMax: 15_000,
   requestMsMax: 120_000,

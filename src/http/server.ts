@@ -115,6 +115,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       isClosing = true;
       for (const socket of undecided) socket.destroy();
       for (const session of sessions) session.close();
+      exchange.endStreams();
       await drain(http1, exchange.idle(), drainMsMax, clock, () => {
         for (const socket of [...undecided, ...connections.keys()]) socket.destroy();
       });

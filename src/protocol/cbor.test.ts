@@ -201,9 +201,9 @@ describe("the codec", () => {
   });
 
   test("constraints are the same as in JSON", () => {
-    const body = protocols.encodeShape(kinesis, "PutRecordInput", { StreamName: "s", Data: new Uint8Array(1) }, "cbor");
+    const body = protocols.encodeShape(kinesis, "PutRecordInput", { StreamName: "s", PartitionKey: "p" }, "cbor");
     expect(serviceErrorOf(() => decode("Kinesis_20131202.PutRecord", body)).message).toBe(
-      "1 validation error detected: Value null at 'partitionKey' failed to satisfy constraint: Member must not be null",
+      "1 validation error detected: Value null at 'data' failed to satisfy constraint: Member must not be null",
     );
   });
 

@@ -4,6 +4,7 @@ import { BlobArena } from "./base64.ts";
 import { readCbor } from "./cbor-reader.ts";
 import { CborWriter } from "./cbor-writer.ts";
 import type { CompiledModel } from "./compiled-model.ts";
+import { eventStreamEncoder } from "./event-stream.ts";
 import { errorHeaders, jsonHeaders, messageMember } from "./json.ts";
 import type { Codec, WireResponse } from "./wire.ts";
 
@@ -14,6 +15,11 @@ export const CBOR_CONTENT_TYPE = "application/x-amz-cbor-1.1";
 /** The codec of one operation in the CBOR form of AWS's JSON protocol, which the Java SDKs speak to Kinesis. */
 export function cborCodec(compiled: CompiledModel, operation: string): Codec {
   const { input, output } = compiled.operation(operation);
+  const eventFormat = {
+    contentType: CBOR_CONTENT_TYPE,
+    encode: (name: string, value: unknown) => encodeCbor(compiled, name, value),
+  };
+  const encodeEvents = output === null ? null : eventStreamEncoder(compiled, output, eventFormat);
   return {
     decode(body) {
       const value = readCbor(body);
@@ -22,6 +28,9 @@ export function cborCodec(compiled: CompiledModel, operation: string): Codec {
       return input.decode("cbor", value, new BlobArena(0));
     },
     encode(value, requestId) {
+      if (encodeEvents !== null) {
+        return encodeEvents(value, jsonHeaders(compiled.model.name, CBOR_CONTENT_TYPE, requestId));
+      }
       const body = output === null ? EMPTY : encodeCbor(compiled, output, value);
       return { status: 200, headers: jsonHeaders(compiled.model.name, CBOR_CONTENT_TYPE, requestId), body };
     },

@@ -2,6 +2,7 @@ import { serializationError } from "../base/errors.ts";
 import type { ServiceError } from "../base/errors.ts";
 import { BlobArena } from "./base64.ts";
 import type { CompiledModel } from "./compiled-model.ts";
+import { eventStreamEncoder } from "./event-stream.ts";
 import { jsonWithinBounds } from "./json-bounds.ts";
 import { JsonWriter } from "./json-writer.ts";
 import type { Codec, WireResponse } from "./wire.ts";
@@ -18,11 +19,14 @@ const contentTypeOf = (compiled: CompiledModel): string =>
 export function jsonCodec(compiled: CompiledModel, operation: string): Codec {
   const { input, output } = compiled.operation(operation);
   const contentType = contentTypeOf(compiled);
+  const eventFormat = { contentType, encode: (name: string, value: unknown) => encodeJson(compiled, name, value) };
+  const encodeEvents = output === null ? null : eventStreamEncoder(compiled, output, eventFormat);
   return {
     decode(body) {
       return input.decode("json", parseJson(body), new BlobArena(body.byteLength));
     },
     encode(value, requestId) {
+      if (encodeEvents !== null) return encodeEvents(value, jsonHeaders(compiled.model.name, contentType, requestId));
       // An operation without output answers with no body at all.
       const body = output === null ? EMPTY : encodeJson(compiled, output, value);
       return { status: 200, headers: jsonHeaders(compiled.model.name, contentType, requestId), body };

@@ -75,6 +75,8 @@ export interface StructureShape {
   readonly required?: readonly string[];
   /** Members whose wire name differs (awsQuery `locationName`). */
   readonly wireNames?: Readonly<Record<string, string>>;
+  /** A union of which one value after the other is sent: an output member of this shape is an `AsyncIterable` (event-stream.ts). */
+  readonly eventStream?: true;
   readonly sensitive?: true;
   /** For errors of the query protocol: `NoSuchEntity`. */
   readonly errorCode?: string;

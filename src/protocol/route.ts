@@ -80,13 +80,14 @@ export function createProtocols(models: readonly ServiceModel[]): Protocols {
         return routeByTarget(request, contentType === CBOR_CONTENT_TYPE);
       }
       const query = queryStringOf(request.target);
+      // AWS takes the parameters of a POST without a body from its URL, where boto3 puts them when it presigns one.
+      const isBare = request.method === "GET" || (request.method === "POST" && request.body.byteLength === 0);
+      if (isBare && formParameter(query, "Action") !== null) return routeByAction(request, query, query);
       if (request.method === "POST" && contentType === FORM_CONTENT_TYPE) {
         const { body } = request;
         if (body.byteLength > FORM_BYTES_MAX) throw formTooLarge();
         return routeByAction(request, Buffer.from(body.buffer, body.byteOffset, body.byteLength), null);
       }
-      if (request.method === "GET" && formParameter(query, "Action") !== null)
-        return routeByAction(request, query, query);
       throw namesNothing(request, query);
     },
     fallbackCodec(request) {

@@ -17,7 +17,13 @@ export interface WireRequest {
 export interface WireResponse {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
+  /** Empty where there is a `stream`. */
   readonly body: Uint8Array;
+  /**
+   * An answer that goes on: sent after the head, one piece asked for when the one before was flushed. `return()` is called when
+   * the client goes away or the server drains, and has to end a `next()` that is under way. Pieces are overwritten once flushed.
+   */
+  readonly stream?: AsyncIterable<Uint8Array>;
 }
 
 /** How one request is decoded and its answer encoded: a protocol (JSON, CBOR, query) bound to one operation. */

@@ -3,6 +3,8 @@ import { ServiceError } from "../base/errors.ts";
 import { accountRoutes } from "./account-routes.ts";
 import type { AccountAdministration } from "./accounts.ts";
 import type { AdminRoutes } from "./admin-socket.ts";
+import { streamRoutes } from "./stream-routes.ts";
+import type { StreamAdministration } from "./streams.ts";
 import type { WhyAnswer } from "./why.ts";
 
 /** What whoever owns the data directory may ask of the running server. */
@@ -14,6 +16,7 @@ export interface Administered {
   /** The denials of a request or event; without an id the latest. */
   readonly why: (id: unknown) => Promise<WhyAnswer>;
   readonly accounts: AccountAdministration;
+  readonly streams: StreamAdministration;
   readonly isSealed: () => boolean;
   /** Null without test hooks. */
   readonly testClock: MovableClock | null;
@@ -27,6 +30,7 @@ export function adminRoutes(administered: Administered): AdminRoutes {
   const { status, seal, unseal, why, testClock } = administered;
   return {
     ...accountRoutes(administered.accounts, administered.isSealed),
+    ...streamRoutes(administered.streams, administered.isSealed),
     "GET /status": status,
     "POST /seal": async () => {
       await seal();

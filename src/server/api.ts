@@ -14,6 +14,7 @@ import type { Random } from "../base/random.ts";
 import type { KeyWorkers } from "../crypto/asymmetric/key-workers.ts";
 import { createKeyWorkers } from "../crypto/asymmetric/worker-pool.ts";
 import { createDataKeys, type DataKeys } from "../envelope/data-keys.ts";
+import type { SuiteName } from "../envelope/suite.ts";
 import type { Service } from "../gateway/contract.ts";
 import { dispatchedKeyService } from "../gateway/key-service.ts";
 import { decodedDenial } from "../gateway/denial-message.ts";
@@ -33,7 +34,9 @@ import { principalDirectory } from "../services/iam/principal-directory.ts";
 import { createPolicySource } from "../services/iam/policy-source.ts";
 import { createRoleSource } from "../services/iam/role-source.ts";
 import { createKinesisService } from "../services/kinesis/api.ts";
+import { createKmsUse, type KmsUse, metered } from "../services/kinesis/kms-use.ts";
 import { createKmsService } from "../services/kms/api.ts";
+import { parseCiphertext } from "../services/kms/ciphertext.ts";
 import { createOwnedKeys, type OwnedKeys } from "../services/kms/owned-keys.ts";
 import { createOrganizationsService } from "../services/organizations/api.ts";
 import { organizationPlace } from "../services/organizations/place.ts";
@@ -42,6 +45,7 @@ import { createStsService } from "../services/sts/api.ts";
 import { RecordReader } from "../store/caching-reader.ts";
 import type { MetadataStore } from "../store/metadata-store.ts";
 import type { RecordLog } from "../store/record-log.ts";
+import type { Reader } from "../store/table.ts";
 import { compileServiceControl, serviceControls, withServiceControls } from "./service-controls.ts";
 import type { Log } from "./log.ts";
 import { policySimulator } from "./policy-simulator.ts";
@@ -62,6 +66,9 @@ export interface ApiDeps {
   readonly region: string;
   readonly accountId: string;
   readonly kmsQuotas: QuotaProfile;
+  readonly streamLimits: "none" | "aws";
+  /** Absent: aes. */
+  readonly streamSuite?: SuiteName;
   readonly log: Log;
 }
 
@@ -74,6 +81,8 @@ export interface Api {
    * that forbids an account's root everything must not lock out who owns the machine.
    */
   readonly operatorOperations: Operations;
+  readonly kmsUse: KmsUse;
+  readonly reader: Reader;
   /** Starts background work. The keyring is open. */
   open(): void;
   /** The server is about to stop: what takes long and cannot be cut short is answered with 503 from now on. */
@@ -133,7 +142,7 @@ export function createApi(deps: ApiDeps): Api {
   const sessions = createSessionTokens({ box: keyring.secretBox, random });
   const credentials = createCredentialSource({ reader, secretBox: keyring.secretBox, sessions, clock });
   const shared = { operations, reader, auditLog, credentials, sessions, quotas, denials, controlsOf };
-  const { data, accessKeyUse, keyWorkers, ownedKeys } = addServices(deps, services, shared);
+  const { data, accessKeyUse, kmsUse, keyWorkers, ownedKeys } = addServices(deps, services, shared);
   const authenticator = createAuthenticator({
     credentials: ofOpenAccounts(credentials, { reader, generation: () => store.generation() }),
     signatureClock: deps.signatureClock,
@@ -172,6 +181,8 @@ export function createApi(deps: ApiDeps): Api {
     credentials.forget();
   };
   return {
+    kmsUse,
+    reader,
     operatorOperations: createOperations({ ...gateway, policies: identityPolicies }),
     answer(request) {
       if (stops !== null) return answer(path, request);
@@ -195,6 +206,7 @@ export function createApi(deps: ApiDeps): Api {
         for (const stop of running) await stop();
         await refusals.stop();
         await accessKeyUse.stop();
+        await kmsUse.stop();
       } finally {
         await threadsEnded;
         // Requests that were under way may have brought some back.
@@ -220,20 +232,27 @@ function addServices(
 ): {
   readonly data: DataKeys;
   readonly accessKeyUse: AccessKeyUse;
+  readonly kmsUse: KmsUse;
   readonly keyWorkers: KeyWorkers;
   readonly ownedKeys: OwnedKeys;
 } {
   const { operations, reader, auditLog, credentials, sessions, quotas, denials } = shared;
   const { store, keyring, clock, random, log } = deps;
   const secretBox = keyring.secretBox;
-  const data = createDataKeys({ keyService: dispatchedKeyService(operations), clock });
+  const kmsUse = createKmsUse({
+    store,
+    clock,
+    onError: (cause) => log.error("counters of KMS calls could not be written; it is tried again", cause),
+  });
+  const data = createDataKeys({ keyService: metered(dispatchedKeyService(operations), kmsUse), clock });
   const accessKeyUse = createAccessKeyUse({
     store,
     clock,
     onError: (cause) => log.error("the last use of access keys could not be written", cause),
   });
   const compile =
-    (kind: "identity" | "key" | "session" | "trust") => (document: string, id: string, ids?: PrincipalIds) => ({
+    (kind: "identity" | "key" | "resource" | "session" | "trust") =>
+    (document: string, id: string, ids?: PrincipalIds) => ({
       ...compilePolicy(document, { id, kind, lengthMax: POLICY_LENGTH_MAX }, ids),
       document,
     });
@@ -261,6 +280,9 @@ function addServices(
       onError: failed("KMS"),
     }),
     createKinesisService({
+      compilePolicy: compile("resource"),
+      principals: principalDirectory,
+      streamLimits: deps.streamLimits,
       metadata: store,
       records: deps.records,
       reader,
@@ -269,6 +291,9 @@ function addServices(
       secretBox,
       clock,
       random,
+      ...(deps.streamSuite === undefined ? {} : { streamSuite: deps.streamSuite }),
+      kmsUse,
+      materialOf: (wrapped) => parseCiphertext(wrapped)?.header.materialId ?? null,
       backgroundFailed: failed("Kinesis"),
     }),
     createIamService({
@@ -300,5 +325,5 @@ function addServices(
   ];
   for (const service of all) services.set(service.model.name, service);
   const ownedKeys = createOwnedKeys({ store, reader, clock, random, keyring, keyWorkers, log });
-  return { data, accessKeyUse, keyWorkers, ownedKeys };
+  return { data, accessKeyUse, kmsUse, keyWorkers, ownedKeys };
 }

@@ -3,7 +3,15 @@ import { LruMap } from "../base/lru.ts";
 import { type CommitGroup, CommitQueue } from "./commit-queue.ts";
 import { type LmdbDatabase, type LmdbEnvironment, type LmdbOptions, openLmdbEnvironment } from "./lmdb-environment.ts";
 import * as layout from "./lmdb-record-key.ts";
-import { checkBlock, checkReadLimits, checkShard, checkStreamId, misplacedBlock } from "./record-checks.ts";
+import {
+  checkBlock,
+  checkReadLimits,
+  checkReplacement,
+  checkShard,
+  checkStreamId,
+  isSameFrame,
+  misplacedBlock,
+} from "./record-checks.ts";
 import type { Block, RecordLog, ShardRef } from "./record-log.ts";
 
 interface Append {
@@ -113,6 +121,11 @@ class LmdbRecordLog implements RecordLog {
       }
     }
     return found.firstIndex;
+  }
+
+  async replace(shard: ShardRef, blocks: readonly Block[]): Promise<number> {
+    checkReplacement(shard, blocks);
+    return await this.#run({ plan: () => this.#planReplacements(shard, blocks), makesRoom: false });
   }
 
   async trim(shard: ShardRef, timeMs: number, blocksMax: number): Promise<number> {
@@ -228,6 +241,19 @@ class LmdbRecordLog implements RecordLog {
       void this.#blocks.put(layout.blockKey(shard, block), block.bytes as Uint8Array as Buffer);
     };
     return { apply, count: 1 };
+  }
+
+  #planReplacements(shard: ShardRef, blocks: readonly Block[]): ReturnType<Change["plan"]> {
+    const stored = blocks.filter((block) => {
+      const key = this.#firstKeyFrom(shard, block.lastIndex);
+      return key !== null && isSameFrame(layout.frameOf(key), block);
+    });
+    const apply = (): void => {
+      for (const block of stored) {
+        void this.#blocks.put(layout.blockKey(shard, block), block.bytes as Uint8Array as Buffer);
+      }
+    };
+    return { apply, count: stored.length };
   }
 
   #tailOf(shard: ShardRef): number {

@@ -1,5 +1,13 @@
 import type { SealedBytes } from "../base/brand.ts";
-import { checkBlock, checkReadLimits, checkShard, checkStreamId, misplacedBlock } from "./record-checks.ts";
+import {
+  checkBlock,
+  checkReadLimits,
+  checkReplacement,
+  checkShard,
+  checkStreamId,
+  isSameFrame,
+  misplacedBlock,
+} from "./record-checks.ts";
 import type { Block, RecordLog, ShardRef } from "./record-log.ts";
 
 interface Shard {
@@ -65,6 +73,20 @@ class MemoryRecordLog implements RecordLog {
     this.#checkOpen();
     checkShard(ref);
     return this.#find(ref)?.blocks.find((block) => block.lastArrivalMs >= timeMs)?.firstIndex ?? null;
+  }
+
+  async replace(ref: ShardRef, blocks: readonly Block[]): Promise<number> {
+    this.#checkOpen();
+    checkReplacement(ref, blocks);
+    const shard = this.#find(ref);
+    let count = 0;
+    for (const block of blocks) {
+      const position = shard?.blocks.findIndex((stored) => isSameFrame(stored, block)) ?? -1;
+      if (shard === undefined || position < 0) continue;
+      shard.blocks[position] = copyOf(block);
+      count++;
+    }
+    return count;
   }
 
   async trim(ref: ShardRef, timeMs: number, blocksMax: number): Promise<number> {

@@ -27,6 +27,21 @@ export function checkBlock({ firstIndex, lastIndex, lastArrivalMs, bytes }: Bloc
   if (bytes.byteLength > BLOCK_BYTES_MAX) throw new RangeError(`a block of ${bytes.byteLength} bytes`);
 }
 
+/** What one commit replaces at most, so that appends never wait long behind it. Whoever has more asks again. */
+const REPLACEMENT_BYTES_MAX = 2 * BLOCK_BYTES_MAX;
+
+export function checkReplacement(shard: ShardRef, blocks: readonly Block[]): void {
+  checkShard(shard);
+  for (const block of blocks) checkBlock(block);
+  const bytes = blocks.reduce((total, block) => total + block.bytes.byteLength, 0);
+  if (bytes > REPLACEMENT_BYTES_MAX) throw new RangeError(`a replacement of ${bytes} bytes`);
+}
+
+type Frame = Omit<Block, "bytes">;
+
+export const isSameFrame = (a: Frame, b: Frame): boolean =>
+  a.firstIndex === b.firstIndex && a.lastIndex === b.lastIndex && a.lastArrivalMs === b.lastArrivalMs;
+
 export function checkReadLimits(limits: { readonly blocksMax: number; readonly bytesMax: number }): void {
   if (!(limits.blocksMax >= 1) || !(limits.bytesMax >= 0))
     throw new RangeError("a read needs a limit of at least 1 block");

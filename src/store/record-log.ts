@@ -28,7 +28,7 @@ export interface RecordLog {
    * When this resolves, the block is durable; its bytes must not change until then. Blocks of one shard become visible in
    * the order of the calls, and never with a gap: if an append fails, later appends of that shard that were already queued
    * fail too, and a block that does not begin at the index behind `last` is refused with RangeError. Appending a block with
-   * the `lastIndex` of one that is stored replaces it (only `waxseal debug record` does).
+   * the `lastIndex` of one that is stored replaces it, its frame too (only `waxseal debug record` does).
    */
   append(shard: ShardRef, block: Block): Promise<void>;
   /**
@@ -44,6 +44,12 @@ export interface RecordLog {
   last(shard: ShardRef): Promise<{ readonly lastIndex: number; readonly lastArrivalMs: number } | null>;
   /** `firstIndex` of the oldest block with `lastArrivalMs >= timeMs`; null if there is none. */
   firstIndexAt(shard: ShardRef, timeMs: number): Promise<number | null>;
+  /**
+   * Gives stored blocks of one shard other bytes: all of them in one step, durable when this resolves. Frames stay as they are,
+   * and with them positions, times and `last`; a read sees a block's old bytes or its new ones. A block whose frame is not
+   * stored, because it was trimmed or dropped meanwhile, is passed over. Resolves with how many were replaced.
+   */
+  replace(shard: ShardRef, blocks: readonly Block[]): Promise<number>;
   /** Removes blocks with `lastArrivalMs < timeMs`, at most `blocksMax` of them; resolves with how many it removed. */
   trim(shard: ShardRef, timeMs: number, blocksMax: number): Promise<number>;
   /** Removes everything of a stream, `last` included. */

@@ -1,6 +1,6 @@
 import type { Call } from "../../gateway/contract.ts";
 import type { AuditEvent } from "../event.ts";
-import { buildEvent } from "../build-event.ts";
+import { createEventBuilder } from "../build-event.ts";
 import type { EventSubject } from "../build-event.ts";
 
 export const ACCOUNT = "111122223333";
@@ -40,6 +40,6 @@ export const eventIdOf = (number: number): string => `00000000-0000-4000-9000-${
 
 /** The numbered event, a number of milliseconds after the start of the tests' clock. */
 export const numberedEvent = (number: number, timeMs: number, parts: Partial<AuditEvent> = {}): AuditEvent => ({
-  ...buildEvent(subjectOf({ call: callOf({ nowMs: timeMs }), eventId: eventIdOf(number) })),
+  ...createEventBuilder()(subjectOf({ call: callOf({ nowMs: timeMs }), eventId: eventIdOf(number) })),
   ...parts,
 });

@@ -62,6 +62,11 @@ export function targetOfInput(call: Call, input: NamesStream): StreamTarget {
   return targetOf(call.principal.accountId, call.region, input.StreamName);
 }
 
+/** Encryption context of every KMS call for a stream. */
+export const encryptionContextOf = (target: StreamTarget): Readonly<Record<string, string>> => ({
+  "aws:kinesis:arn": target.arn,
+});
+
 export const checkOn = (action: string, target: StreamTarget, context?: AccessCheck["context"]): AccessCheck => ({
   action: `kinesis:${action}`,
   resource: target.arn,

@@ -7,9 +7,11 @@ import type { MetadataStore } from "../../store/metadata-store.ts";
 import type { RecordLog } from "../../store/record-log.ts";
 import type { Reader } from "../../store/table.ts";
 import type { StreamRecord } from "./model.ts";
-import { horizonMs, TRANSITION_MS } from "./model.ts";
+import { horizonMs, ITERATOR_GRACE_MS, isExpired, TRANSITION_MS } from "./model.ts";
 import type { DeletionRecord } from "./records.ts";
 import { deletions, shardLists, streamKey, streams } from "./records.ts";
+import type { ShardWriters } from "./shard-writer.ts";
+import { resealJobs } from "./reseal-job.ts";
 import type { ShardMaps } from "./shards.ts";
 
 /** A client sees expired records vanish at once; this is only how long their bytes may stay. */
@@ -23,6 +25,7 @@ export interface BackgroundDeps {
   readonly metadata: MetadataStore;
   readonly reader: Reader;
   readonly shardMaps: ShardMaps;
+  readonly writers: ShardWriters;
   readonly clock: Clock;
   /** Told of what failed; the next sweep tries again. */
   readonly failed?: ((error: unknown) => void) | undefined;
@@ -36,6 +39,37 @@ export interface Background {
   start(): () => Promise<void>;
 }
 
+/**
+ * Closed shards of which nothing is left leave the list. They stay a little longer than they are shown, for iterators that are
+ * under way.
+ */
+async function removeExpiredShards(
+  { metadata, clock }: BackgroundDeps,
+  { streamId, ...place }: StreamRecord,
+): Promise<void> {
+  const key = streams.key(streamKey(place));
+  const listKey = shardLists.key([streamId]);
+  const [value, listValue] = [await metadata.get(key), await metadata.get(listKey)];
+  if (value === null || listValue === null) return;
+  const stream = streams.decode(value);
+  const { version, shards } = shardLists.decode(listValue);
+  // A plan that is being carried out expects the list as it is; the next sweep comes.
+  if (stream.streamId !== streamId || (stream.reshard ?? null) !== null || version !== stream.shardsVersion) return;
+  const kept = shards.filter((shard) => !isExpired(shard, stream, clock.wallMs() - ITERATOR_GRACE_MS));
+  if (kept.length === shards.length) return;
+  // A conflict: somebody changed the stream. The next sweep comes.
+  await metadata.commit({
+    expect: [
+      { key, value },
+      { key: listKey, value: listValue },
+    ],
+    writes: [
+      streams.put(streamKey(place), { ...stream, shardsVersion: version + 1 }),
+      shardLists.put([streamId], { version: version + 1, shards: kept }),
+    ],
+  });
+}
+
 export function createBackground(deps: BackgroundDeps): Background {
   const { records, metadata, reader, shardMaps, clock } = deps;
   let sweeping: Promise<void> = Promise.resolve();
@@ -45,14 +79,18 @@ export function createBackground(deps: BackgroundDeps): Background {
 
   const trim = async (stream: StreamRecord): Promise<void> => {
     const beforeMs = horizonMs(stream, clock.wallMs());
-    for (const { ref } of (await shardMaps.of(stream)).shards) {
+    const { shards } = await shardMaps.of(stream);
+    for (const { ref } of shards) {
       while ((await records.trim(ref, beforeMs, TRIM_BLOCKS_MAX)) === TRIM_BLOCKS_MAX) if (stopped) return;
     }
+    const goneMs = clock.wallMs() - ITERATOR_GRACE_MS;
+    if (shards.some(({ record }) => isExpired(record, stream, goneMs))) await removeExpiredShards(deps, stream);
   };
 
   /** Bytes first, then what names them: a crash in between leaves the deletion record, and the next start goes on. */
   const drop = async (streamId: string, deletion: DeletionRecord): Promise<void> => {
     await records.drop(streamId);
+    deps.writers.forget(streamId);
     const key = streams.key(streamKey(deletion));
     const bytes = await metadata.get(key);
     const ours = bytes !== null && streams.decode(bytes).streamId === streamId;
@@ -63,6 +101,7 @@ export function createBackground(deps: BackgroundDeps): Background {
         ...(ours ? [streams.remove(streamKey(deletion))] : []),
         shardLists.remove([streamId]),
         deletions.remove([streamId]),
+        resealJobs.remove([streamId]),
       ],
     });
   };

@@ -16,11 +16,35 @@ export const limitExceeded = (message: string): ServiceError => new ServiceError
 export const streamNotFound = (of: StreamName): ServiceError =>
   new ServiceError("ResourceNotFoundException", `${stream(of)} not found.`);
 
+export const streamIdNotFound = (streamId: string, accountId: string): ServiceError =>
+  new ServiceError("ResourceNotFoundException", `Stream with id ${streamId} under account ${accountId} not found.`);
+
+export const policyNotFound = (resourceArn: string): ServiceError =>
+  new ServiceError("ResourceNotFoundException", `No resource policy found for resource ARN ${resourceArn}`);
+
+export const validationFailed = (message: string): ServiceError => new ServiceError("ValidationException", message);
+
 export const shardNotFound = (shardId: string, { name, accountId }: StreamName): ServiceError =>
   new ServiceError(
     "ResourceNotFoundException",
     `Shard ${shardId} in stream ${name} under account ${accountId} does not exist`,
   );
+
+/** How operations that change shards say it. */
+export const shardNotThere = (shardId: string, { name, accountId }: StreamName): ServiceError =>
+  new ServiceError(
+    "ResourceNotFoundException",
+    `Could not find shard ${shardId} in stream ${name} under account ${accountId}.`,
+  );
+
+export const shardNotOpen = (shardId: string, { name, accountId }: StreamName): ServiceError =>
+  invalidArgument(
+    `Shard ${shardId} in stream ${name} under account ${accountId} has already been merged or split, and thus is not ` +
+      "eligible for merging or splitting.",
+  );
+
+export const streamOnDemand = (of: StreamName): ServiceError =>
+  new ServiceError("ValidationException", `Request is invalid. ${stream(of)} is in On-Demand mode.`);
 
 export const streamExists = (of: StreamName): ServiceError =>
   new ServiceError("ResourceInUseException", `${stream(of)} already exists.`);
@@ -112,3 +136,38 @@ export async function withKmsErrors<T>(run: () => Promise<T>): Promise<T> {
     });
   }
 }
+
+export const notConsumerArn = (arn: string): ServiceError => invalidArgument(`${arn} is not the ARN of a consumer.`);
+
+/** How a message names a consumer. */
+export interface ConsumerName extends StreamName {
+  readonly consumerName: string;
+}
+
+export const consumerNotFound = ({ consumerName, accountId }: ConsumerName): ServiceError =>
+  new ServiceError("ResourceNotFoundException", `Consumer ${consumerName}, account ${accountId} not found.`);
+
+export const consumerExists = ({ consumerName, name, accountId }: ConsumerName): ServiceError =>
+  new ServiceError(
+    "ResourceInUseException",
+    `Consumer ${consumerName} under stream ${name} already exists for account ${accountId}.`,
+  );
+
+export const consumerNotActive = ({ consumerName, name, accountId }: ConsumerName, status: string): ServiceError =>
+  new ServiceError(
+    "ResourceInUseException",
+    `Consumer ${consumerName} of stream ${name} under account ${accountId} not ACTIVE, instead in state ${status}`,
+  );
+
+/** A second subscription that came too soon behind the first. */
+export const subscriptionInUse = ({ consumerName, name, accountId }: ConsumerName, shardId: string): ServiceError =>
+  new ServiceError(
+    "ResourceInUseException",
+    `Another active subscription exists for this consumer: ${accountId}:${name}:${shardId}:${consumerName}`,
+  );
+
+export const streamHasConsumers = (of: StreamName): ServiceError =>
+  new ServiceError(
+    "ResourceInUseException",
+    `${stream(of)} has registered consumers. Deregister them, or set EnforceConsumerDeletion.`,
+  );

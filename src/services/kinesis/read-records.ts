@@ -4,12 +4,11 @@ import type { OpenedRecord, ParsedBlock } from "../../envelope/record-block.ts";
 import { openRecords, parseBlock, storedContentBytes } from "../../envelope/record-block.ts";
 import type { Call } from "../../gateway/contract.ts";
 import type { Block } from "../../store/record-log.ts";
-import type { StreamTarget } from "./access.ts";
+import { encryptionContextOf, type StreamTarget } from "./access.ts";
 import type { Environment } from "./environment.ts";
 import { recordsDamaged, withKmsErrors } from "./errors.ts";
 import type { StreamRecord } from "./model.ts";
 import { horizonMs, mayBeInClear } from "./model.ts";
-import { encryptionContextOf } from "./put-records.ts";
 import type { EncryptionType, Record } from "./shapes.generated.ts";
 import type { LiveShard } from "./shards.ts";
 
@@ -17,6 +16,9 @@ import type { LiveShard } from "./shards.ts";
 const ANSWER_BYTES_MAX = 10 * 1024 * 1024;
 /** Blocks asked for at a time: a shard with one record per block must not come in one read. */
 const PAGE_BLOCKS_MAX = 512;
+/** Read before it is known how large the records are. */
+const FIRST_PAGE_BYTES = 256 * 1024;
+const PAGE_BYTES_MIN = 16 * 1024;
 
 export interface ReadRequest {
   readonly stream: StreamRecord;
@@ -26,6 +28,8 @@ export interface ReadRequest {
   readonly position: number;
   /** 1 to 10 000 records. */
   readonly limit: number;
+  /** Content that ends the answer, which may always hold one record. Default: what GetRecords returns at most. */
+  readonly bytesMax?: number;
 }
 
 export interface ReadResult {
@@ -33,6 +37,8 @@ export interface ReadResult {
   /** Index from which to go on. */
   readonly nextPosition: number;
   readonly millisBehindLatest: number;
+  /** Nothing lies behind `nextPosition`: of a closed shard, the end. */
+  readonly atTip: boolean;
 }
 
 /** Sequence numbers of the record, or of the whole block, that is not what was put. */
@@ -58,16 +64,18 @@ class ShardReading {
   readonly #horizonMs: number;
   readonly #open: Opener;
   readonly #limit: number;
+  readonly #bytesMax: number;
   readonly records: Record[] = [];
   position: number;
   #bytes = 0;
 
-  constructor(env: Environment, call: Call, { stream, target, shard, position, limit }: ReadRequest) {
+  constructor(env: Environment, call: Call, { stream, target, shard, position, limit, bytesMax }: ReadRequest) {
     this.#env = env;
     this.#shard = shard;
     this.#stream = stream;
     this.#horizonMs = horizonMs(stream, call.nowMs);
     this.#limit = limit;
+    this.#bytesMax = bytesMax ?? ANSWER_BYTES_MAX;
     this.position = position;
     const scope = { resourceId: stream.streamId, encryptionContext: encryptionContextOf(target) };
     this.#open = env.dataKeys.forOpening(call, scope);
@@ -75,9 +83,10 @@ class ShardReading {
 
   /** Reads on until the answer is full, the shard ends, or a record is damaged. */
   async run(): Promise<{ readonly atTip: boolean; readonly damaged: Damage | null }> {
+    let storedBytes = 0;
     for (;;) {
       const blocksMax = Math.min(PAGE_BLOCKS_MAX, this.#limit - this.records.length);
-      const bytesMax = Math.max(1, ANSWER_BYTES_MAX - this.#bytes);
+      const bytesMax = this.#pageBytes(storedBytes);
       const blocks = await this.#env.records.read(this.#shard.ref, this.position, { blocksMax, bytesMax });
       for (const block of blocks) {
         // Arrival times never fall: behind a record that has not expired, none has, whatever the store says.
@@ -91,9 +100,18 @@ class ShardReading {
         if (read.damaged !== null || full) return { atTip: false, damaged: read.damaged };
       }
       const bytes = blocks.reduce((total, block) => total + block.bytes.length, 0);
+      storedBytes += bytes;
       if (blocks.length < blocksMax && bytes < bytesMax) return { atTip: true, damaged: null };
       if (this.records.length === 0) await this.#skipExpired();
     }
+  }
+
+  /** About what the records that are still wanted take in the store: every block beyond them is copied for nothing. */
+  #pageBytes(storedBytes: number): number {
+    const room = Math.max(1, this.#bytesMax - this.#bytes);
+    const count = this.records.length;
+    if (count === 0) return Math.min(room, FIRST_PAGE_BYTES);
+    return Math.min(room, Math.max(PAGE_BYTES_MIN, Math.ceil((storedBytes / count) * (this.#limit - count))));
   }
 
   async #readBlock(block: Block): Promise<BlockRead> {
@@ -134,7 +152,7 @@ class ShardReading {
     let to = from;
     while (to < block.count && count < this.#limit) {
       bytes += storedContentBytes(block, to);
-      if (bytes > ANSWER_BYTES_MAX && count > 0) break;
+      if (bytes > this.#bytesMax && count > 0) break;
       count++;
       to++;
     }
@@ -162,7 +180,8 @@ class ShardReading {
         SequenceNumber: this.#shard.sequenceNumber(index, arrivalMs),
         ApproximateArrivalTimestamp: arrivalMs,
         Data: data,
-        PartitionKey: partitionKey,
+        // A record that its stream placed by itself may have been put without one.
+        PartitionKey: partitionKey === "" ? undefined : partitionKey,
         EncryptionType: read.encryptionType,
       });
     }
@@ -195,5 +214,6 @@ export async function readRecords(env: Environment, call: Call, request: ReadReq
     records: reading.records,
     nextPosition: reading.position,
     millisBehindLatest: caughtUp ? 0 : Math.floor(behindMs),
+    atTip: caughtUp,
   };
 }

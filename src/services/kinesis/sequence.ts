@@ -22,6 +22,7 @@ const INDEX_SHIFT = 80n;
 const TIME_SHIFT = 36n;
 const SHARD_SHIFT = 4n;
 const VERSION = 2n;
+const INDEX_MAX = 0x7fff_ffff_ffff_ffffn;
 
 const LAYOUT = /^2([0-9a-f]{9})([0-9a-f])([0-7][0-9a-f]{15})00([0-9a-f]{9})([0-7][0-9a-f]{7})2$/;
 /** 186 bits have at most 57 digits; anything longer need not be looked at. */
@@ -51,6 +52,12 @@ export function sequenceNumbers(shard: ShardRecord): (index: number, arrivalMs: 
 
 /** Where a shard begins: before its first record. */
 export const startingSequenceNumber = (shard: ShardRecord): string => sequenceNumbers(shard)(0, shard.createdAtMs);
+
+/** Where a closed shard ends: behind every record that it can have had. */
+export function endingSequenceNumber(shard: ShardRecord, closedAtMs: number): string {
+  const atStart = BigInt(sequenceNumbers(shard)(0, closedAtMs));
+  return (atStart | (INDEX_MAX << INDEX_SHIFT)).toString();
+}
 
 /** Null for what is no sequence number of this version. */
 export function parseSequenceNumber(text: string): SequenceNumberParts | null {

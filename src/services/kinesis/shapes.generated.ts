@@ -48,6 +48,7 @@ export const model: ServiceModel = {
     UpdateMaxRecordSize: { input: "UpdateMaxRecordSizeInput", errors: ["ResourceInUseException", "ResourceNotFoundException", "LimitExceededException", "InvalidArgumentException", "AccessDeniedException", "ValidationException"] },
     UpdateShardCount: { input: "UpdateShardCountInput", output: "UpdateShardCountOutput", errors: ["InvalidArgumentException", "LimitExceededException", "ResourceInUseException", "ResourceNotFoundException", "ValidationException", "AccessDeniedException"] },
     UpdateStreamMode: { input: "UpdateStreamModeInput", errors: ["InvalidArgumentException", "LimitExceededException", "ResourceInUseException", "ResourceNotFoundException", "ValidationException"] },
+    UpdateStreamRecordDistributionStrategy: { input: "UpdateStreamRecordDistributionStrategyInput", errors: ["AccessDeniedException", "InvalidArgumentException", "LimitExceededException", "ResourceInUseException", "ResourceNotFoundException", "ValidationException"] },
     UpdateStreamWarmThroughput: { input: "UpdateStreamWarmThroughputInput", output: "UpdateStreamWarmThroughputOutput", errors: ["AccessDeniedException", "ResourceNotFoundException", "LimitExceededException", "InvalidArgumentException", "ResourceInUseException", "ValidationException"] },
   },
   shapes: {
@@ -63,7 +64,7 @@ export const model: ServiceModel = {
     ConsumerList: { type: "list", member: "Consumer" },
     ConsumerName: { type: "string", min: 1, max: 128, pattern: "[a-zA-Z0-9_.-]+" },
     ConsumerStatus: { type: "string", enum: ["CREATING", "DELETING", "ACTIVE"] },
-    CreateStreamInput: { type: "structure", members: { StreamName: "StreamName", ShardCount: "PositiveIntegerObject", StreamModeDetails: "StreamModeDetails", Tags: "TagMap", WarmThroughputMiBps: "NaturalIntegerObject", MaxRecordSizeInKiB: "MaxRecordSizeInKiB" }, required: ["StreamName"] },
+    CreateStreamInput: { type: "structure", members: { StreamName: "StreamName", ShardCount: "PositiveIntegerObject", StreamModeDetails: "StreamModeDetails", Tags: "TagMap", WarmThroughputMiBps: "NaturalIntegerObject", MaxRecordSizeInKiB: "MaxRecordSizeInKiB", RecordDistributionStrategy: "RecordDistributionStrategy" }, required: ["StreamName"] },
     Data: { type: "blob", min: 0, max: 10485760, sensitive: true },
     DecreaseStreamRetentionPeriodInput: { type: "structure", members: { StreamName: "StreamName", RetentionPeriodHours: "RetentionPeriodHours", StreamARN: "StreamARN", StreamId: "StreamId" }, required: ["RetentionPeriodHours"] },
     DeleteResourcePolicyInput: { type: "structure", members: { ResourceARN: "ResourceARN", StreamId: "StreamId" }, required: ["ResourceARN"] },
@@ -143,16 +144,17 @@ export const model: ServiceModel = {
     Policy: { type: "string" },
     PositiveIntegerObject: { type: "integer", min: 1 },
     ProvisionedThroughputExceededException: { type: "structure", members: { message: "ErrorMessage" }, errorStatus: 400 },
-    PutRecordInput: { type: "structure", members: { StreamName: "StreamName", Data: "Data", PartitionKey: "PartitionKey", ExplicitHashKey: "HashKey", SequenceNumberForOrdering: "SequenceNumber", StreamARN: "StreamARN", StreamId: "StreamId", DryRun: "NullableBoolean" }, required: ["Data", "PartitionKey"] },
+    PutRecordInput: { type: "structure", members: { StreamName: "StreamName", Data: "Data", PartitionKey: "PartitionKey", ExplicitHashKey: "HashKey", SequenceNumberForOrdering: "SequenceNumber", StreamARN: "StreamARN", StreamId: "StreamId", DryRun: "NullableBoolean" }, required: ["Data"] },
     PutRecordOutput: { type: "structure", members: { ShardId: "ShardId", SequenceNumber: "SequenceNumber", EncryptionType: "EncryptionType" }, required: ["ShardId", "SequenceNumber"] },
     PutRecordsInput: { type: "structure", members: { Records: "PutRecordsRequestEntryList", StreamName: "StreamName", StreamARN: "StreamARN", StreamId: "StreamId", DryRun: "NullableBoolean" }, required: ["Records"] },
     PutRecordsOutput: { type: "structure", members: { FailedRecordCount: "PositiveIntegerObject", Records: "PutRecordsResultEntryList", EncryptionType: "EncryptionType" }, required: ["Records"] },
-    PutRecordsRequestEntry: { type: "structure", members: { Data: "Data", ExplicitHashKey: "HashKey", PartitionKey: "PartitionKey" }, required: ["Data", "PartitionKey"] },
+    PutRecordsRequestEntry: { type: "structure", members: { Data: "Data", ExplicitHashKey: "HashKey", PartitionKey: "PartitionKey" }, required: ["Data"] },
     PutRecordsRequestEntryList: { type: "list", member: "PutRecordsRequestEntry", min: 1, max: 500 },
     PutRecordsResultEntry: { type: "structure", members: { SequenceNumber: "SequenceNumber", ShardId: "ShardId", ErrorCode: "ErrorCode", ErrorMessage: "ErrorMessage" } },
     PutRecordsResultEntryList: { type: "list", member: "PutRecordsResultEntry", min: 1, max: 500 },
     PutResourcePolicyInput: { type: "structure", members: { ResourceARN: "ResourceARN", StreamId: "StreamId", Policy: "Policy" }, required: ["ResourceARN", "Policy"] },
-    Record: { type: "structure", members: { SequenceNumber: "SequenceNumber", ApproximateArrivalTimestamp: "Timestamp", Data: "Data", PartitionKey: "PartitionKey", EncryptionType: "EncryptionType" }, required: ["SequenceNumber", "Data", "PartitionKey"] },
+    Record: { type: "structure", members: { SequenceNumber: "SequenceNumber", ApproximateArrivalTimestamp: "Timestamp", Data: "Data", PartitionKey: "PartitionKey", EncryptionType: "EncryptionType" }, required: ["SequenceNumber", "Data"] },
+    RecordDistributionStrategy: { type: "string", enum: ["AUTO", "USER_PARTITION_KEY"] },
     RecordList: { type: "list", member: "Record" },
     RegisterStreamConsumerInput: { type: "structure", members: { StreamARN: "StreamARN", ConsumerName: "ConsumerName", StreamId: "StreamId", Tags: "TagMap" }, required: ["StreamARN", "ConsumerName"] },
     RegisterStreamConsumerOutput: { type: "structure", members: { Consumer: "Consumer" }, required: ["Consumer"] },
@@ -179,7 +181,7 @@ export const model: ServiceModel = {
     StopStreamEncryptionInput: { type: "structure", members: { StreamName: "StreamName", EncryptionType: "EncryptionType", KeyId: "KeyId", StreamARN: "StreamARN", StreamId: "StreamId" }, required: ["EncryptionType", "KeyId"] },
     StreamARN: { type: "string", min: 1, max: 2048, pattern: "arn:aws.*:kinesis:.*:\\d{12}:stream/\\S+" },
     StreamDescription: { type: "structure", members: { StreamName: "StreamName", StreamARN: "StreamARN", StreamStatus: "StreamStatus", StreamModeDetails: "StreamModeDetails", Shards: "ShardList", HasMoreShards: "BooleanObject", RetentionPeriodHours: "RetentionPeriodHours", StreamCreationTimestamp: "Timestamp", EnhancedMonitoring: "EnhancedMonitoringList", EncryptionType: "EncryptionType", KeyId: "KeyId" }, required: ["StreamName", "StreamARN", "StreamStatus", "Shards", "HasMoreShards", "RetentionPeriodHours", "StreamCreationTimestamp", "EnhancedMonitoring"] },
-    StreamDescriptionSummary: { type: "structure", members: { StreamName: "StreamName", StreamARN: "StreamARN", StreamId: "StreamId", StreamStatus: "StreamStatus", StreamModeDetails: "StreamModeDetails", RetentionPeriodHours: "RetentionPeriodHours", StreamCreationTimestamp: "Timestamp", EnhancedMonitoring: "EnhancedMonitoringList", EncryptionType: "EncryptionType", KeyId: "KeyId", OpenShardCount: "ShardCountObject", ConsumerCount: "ConsumerCountObject", WarmThroughput: "WarmThroughputObject", MaxRecordSizeInKiB: "MaxRecordSizeInKiB" }, required: ["StreamName", "StreamARN", "StreamStatus", "RetentionPeriodHours", "StreamCreationTimestamp", "EnhancedMonitoring", "OpenShardCount"] },
+    StreamDescriptionSummary: { type: "structure", members: { StreamName: "StreamName", StreamARN: "StreamARN", StreamId: "StreamId", StreamStatus: "StreamStatus", StreamModeDetails: "StreamModeDetails", RetentionPeriodHours: "RetentionPeriodHours", StreamCreationTimestamp: "Timestamp", EnhancedMonitoring: "EnhancedMonitoringList", EncryptionType: "EncryptionType", KeyId: "KeyId", OpenShardCount: "ShardCountObject", ConsumerCount: "ConsumerCountObject", WarmThroughput: "WarmThroughputObject", MaxRecordSizeInKiB: "MaxRecordSizeInKiB", RecordDistributionStrategy: "RecordDistributionStrategy" }, required: ["StreamName", "StreamARN", "StreamStatus", "RetentionPeriodHours", "StreamCreationTimestamp", "EnhancedMonitoring", "OpenShardCount"] },
     StreamId: { type: "string", min: 1, max: 24, pattern: "[a-z0-9]{20}-[a-z0-9]{3}" },
     StreamMode: { type: "string", enum: ["PROVISIONED", "ON_DEMAND"] },
     StreamModeDetails: { type: "structure", members: { StreamMode: "StreamMode" }, required: ["StreamMode"] },
@@ -189,7 +191,7 @@ export const model: ServiceModel = {
     StreamSummary: { type: "structure", members: { StreamName: "StreamName", StreamARN: "StreamARN", StreamStatus: "StreamStatus", StreamModeDetails: "StreamModeDetails", StreamCreationTimestamp: "Timestamp" }, required: ["StreamName", "StreamARN", "StreamStatus"] },
     StreamSummaryList: { type: "list", member: "StreamSummary" },
     SubscribeToShardEvent: { type: "structure", members: { Records: "RecordList", ContinuationSequenceNumber: "SequenceNumber", MillisBehindLatest: "MillisBehindLatest", ChildShards: "ChildShardList" }, required: ["Records", "ContinuationSequenceNumber", "MillisBehindLatest"] },
-    SubscribeToShardEventStream: { type: "structure", members: { SubscribeToShardEvent: "SubscribeToShardEvent", ResourceNotFoundException: "ResourceNotFoundException", ResourceInUseException: "ResourceInUseException", KMSDisabledException: "KMSDisabledException", KMSInvalidStateException: "KMSInvalidStateException", KMSAccessDeniedException: "KMSAccessDeniedException", KMSNotFoundException: "KMSNotFoundException", KMSOptInRequired: "KMSOptInRequired", KMSThrottlingException: "KMSThrottlingException", InternalFailureException: "InternalFailureException" }, required: ["SubscribeToShardEvent"] },
+    SubscribeToShardEventStream: { type: "structure", members: { SubscribeToShardEvent: "SubscribeToShardEvent", ResourceNotFoundException: "ResourceNotFoundException", ResourceInUseException: "ResourceInUseException", KMSDisabledException: "KMSDisabledException", KMSInvalidStateException: "KMSInvalidStateException", KMSAccessDeniedException: "KMSAccessDeniedException", KMSNotFoundException: "KMSNotFoundException", KMSOptInRequired: "KMSOptInRequired", KMSThrottlingException: "KMSThrottlingException", InternalFailureException: "InternalFailureException" }, required: ["SubscribeToShardEvent"], eventStream: true },
     SubscribeToShardInput: { type: "structure", members: { ConsumerARN: "ConsumerARN", StreamId: "StreamId", ShardId: "ShardId", StartingPosition: "StartingPosition", DryRun: "NullableBoolean" }, required: ["ConsumerARN", "ShardId", "StartingPosition"] },
     SubscribeToShardOutput: { type: "structure", members: { EventStream: "SubscribeToShardEventStream" }, required: ["EventStream"] },
     Tag: { type: "structure", members: { Key: "TagKey", Value: "TagValue" }, required: ["Key"] },
@@ -207,6 +209,7 @@ export const model: ServiceModel = {
     UpdateShardCountInput: { type: "structure", members: { StreamName: "StreamName", TargetShardCount: "PositiveIntegerObject", ScalingType: "ScalingType", StreamARN: "StreamARN", StreamId: "StreamId" }, required: ["TargetShardCount", "ScalingType"] },
     UpdateShardCountOutput: { type: "structure", members: { StreamName: "StreamName", CurrentShardCount: "PositiveIntegerObject", TargetShardCount: "PositiveIntegerObject", StreamARN: "StreamARN" } },
     UpdateStreamModeInput: { type: "structure", members: { StreamARN: "StreamARN", StreamId: "StreamId", StreamModeDetails: "StreamModeDetails", WarmThroughputMiBps: "NaturalIntegerObject" }, required: ["StreamARN", "StreamModeDetails"] },
+    UpdateStreamRecordDistributionStrategyInput: { type: "structure", members: { StreamARN: "StreamARN", StreamId: "StreamId", RecordDistributionStrategy: "RecordDistributionStrategy" }, required: ["StreamARN", "RecordDistributionStrategy"] },
     UpdateStreamWarmThroughputInput: { type: "structure", members: { StreamARN: "StreamARN", StreamName: "StreamName", StreamId: "StreamId", WarmThroughputMiBps: "NaturalIntegerObject" }, required: ["WarmThroughputMiBps"] },
     UpdateStreamWarmThroughputOutput: { type: "structure", members: { StreamARN: "StreamARN", StreamName: "StreamName", WarmThroughput: "WarmThroughputObject" } },
     ValidationException: { type: "structure", members: { message: "ErrorMessage" }, errorStatus: 400 },
@@ -257,6 +260,7 @@ export interface Operations {
   UpdateMaxRecordSize: { input: UpdateMaxRecordSizeInput; output: Nothing };
   UpdateShardCount: { input: UpdateShardCountInput; output: UpdateShardCountOutput };
   UpdateStreamMode: { input: UpdateStreamModeInput; output: Nothing };
+  UpdateStreamRecordDistributionStrategy: { input: UpdateStreamRecordDistributionStrategyInput; output: Nothing };
   UpdateStreamWarmThroughput: { input: UpdateStreamWarmThroughputInput; output: UpdateStreamWarmThroughputOutput };
 }
 
@@ -297,6 +301,7 @@ export interface CreateStreamInput {
   readonly Tags?: { readonly [key: string]: string } | undefined;
   readonly WarmThroughputMiBps?: number | undefined;
   readonly MaxRecordSizeInKiB?: number | undefined;
+  readonly RecordDistributionStrategy?: RecordDistributionStrategy | undefined;
 }
 
 export interface DecreaseStreamRetentionPeriodInput {
@@ -571,7 +576,7 @@ export type MinimumThroughputBillingCommitmentOutputStatus = "ENABLED" | "DISABL
 export interface PutRecordInput {
   readonly StreamName?: string | undefined;
   readonly Data: Uint8Array;
-  readonly PartitionKey: string;
+  readonly PartitionKey?: string | undefined;
   readonly ExplicitHashKey?: string | undefined;
   readonly SequenceNumberForOrdering?: string | undefined;
   readonly StreamARN?: string | undefined;
@@ -602,7 +607,7 @@ export interface PutRecordsOutput {
 export interface PutRecordsRequestEntry {
   readonly Data: Uint8Array;
   readonly ExplicitHashKey?: string | undefined;
-  readonly PartitionKey: string;
+  readonly PartitionKey?: string | undefined;
 }
 
 export interface PutRecordsResultEntry {
@@ -622,9 +627,11 @@ export interface Record {
   readonly SequenceNumber: string;
   readonly ApproximateArrivalTimestamp?: number | undefined;
   readonly Data: Uint8Array;
-  readonly PartitionKey: string;
+  readonly PartitionKey?: string | undefined;
   readonly EncryptionType?: EncryptionType | undefined;
 }
+
+export type RecordDistributionStrategy = "AUTO" | "USER_PARTITION_KEY";
 
 export interface RegisterStreamConsumerInput {
   readonly StreamARN: string;
@@ -736,6 +743,7 @@ export interface StreamDescriptionSummary {
   readonly ConsumerCount?: number | undefined;
   readonly WarmThroughput?: WarmThroughputObject | undefined;
   readonly MaxRecordSizeInKiB?: number | undefined;
+  readonly RecordDistributionStrategy?: RecordDistributionStrategy | undefined;
 }
 
 export type StreamMode = "PROVISIONED" | "ON_DEMAND";
@@ -783,7 +791,7 @@ export interface SubscribeToShardInput {
 }
 
 export interface SubscribeToShardOutput {
-  readonly EventStream: SubscribeToShardEventStream;
+  readonly EventStream: AsyncIterable<SubscribeToShardEventStream>;
 }
 
 export interface Tag {
@@ -837,6 +845,12 @@ export interface UpdateStreamModeInput {
   readonly StreamId?: string | undefined;
   readonly StreamModeDetails: StreamModeDetails;
   readonly WarmThroughputMiBps?: number | undefined;
+}
+
+export interface UpdateStreamRecordDistributionStrategyInput {
+  readonly StreamARN: string;
+  readonly StreamId?: string | undefined;
+  readonly RecordDistributionStrategy: RecordDistributionStrategy;
 }
 
 export interface UpdateStreamWarmThroughputInput {

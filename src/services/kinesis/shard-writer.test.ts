@@ -60,6 +60,7 @@ function gated(
     read: inner.read.bind(inner),
     last: inner.last.bind(inner),
     firstIndexAt: inner.firstIndexAt.bind(inner),
+    replace: inner.replace.bind(inner),
     trim: inner.trim.bind(inner),
     drop: inner.drop.bind(inner),
     close: inner.close.bind(inner),
@@ -227,5 +228,42 @@ describe("the writer of a shard", () => {
     await writersOn(records, movableClock(undefined, 5_000)).append(ref, [record("a")], null);
     const append = await writersOn(records, movableClock(undefined, 1_000)).append(ref, [record("b")], null);
     expect(append).toMatchObject({ arrivalMs: 5_000 });
+  });
+});
+
+describe("a held shard", () => {
+  test("lets what is under way end; what comes is moved, or goes on, as the holder says", async () => {
+    for (const outcome of ["moved", "resume"] as const) {
+      const records = gated(memoryRecordLog());
+      const writers = writersOn(records);
+      const first = writers.append(ref, [record("a")], null, 0, 1);
+      const holding = writers.hold([ref]);
+      const second = writers.append(ref, [record("b")], null, 0, 1);
+      const other = writers.append({ ...ref, shardIndex: 1 }, [record("c")], null, 0, 1);
+      records.open();
+      const hold = await holding;
+      expect([(await first).kind, (await other).kind]).toEqual(["placed", "placed"]);
+      expect(await texts(records)).toEqual(["a"]);
+      if (outcome === "moved") hold.moved(2);
+      else hold.resume();
+      expect((await second).kind).toBe(outcome === "moved" ? "moved" : "placed");
+      expect(await texts(records)).toEqual(outcome === "moved" ? ["a"] : ["a", "b"]);
+      // Routed by the list of before the change, it may be for a shard that is closed.
+      const stale = await writers.append({ ...ref, shardIndex: 1 }, [record("d")], null, 0, 1);
+      expect(stale.kind).toBe(outcome === "moved" ? "moved" : "placed");
+      expect((await writers.append({ ...ref, shardIndex: 1 }, [record("e")], null, 0, 2)).kind).toBe("placed");
+      await writers.drain();
+    }
+  });
+
+  test("takes no more than any other: beyond its queue, puts are throttled", async () => {
+    const writers = writersOn(memoryRecordLog());
+    const hold = await writers.hold([ref]);
+    const large = { partitionKey: "k", data: new Uint8Array(9 * 1024 * 1024) };
+    const waiting = writers.append(ref, [large], null, 0, 1);
+    expect((await writers.append(ref, [large], null, 0, 1)).kind).toBe("throttled");
+    hold.moved(2);
+    expect((await waiting).kind).toBe("moved");
+    expect((await writers.append(ref, [large], null, 0, 2)).kind).toBe("placed");
   });
 });

@@ -31,7 +31,9 @@ export type Append =
   /** Too much is waiting already. Nothing was stored. */
   | { readonly kind: "throttled" }
   /** The data key's time ended while the records waited. Nothing was stored: ask for a new key. */
-  | { readonly kind: "key expired" };
+  | { readonly kind: "key expired" }
+  /** The shard was closed. Nothing was stored: read the stream again, and route anew. */
+  | { readonly kind: "moved" };
 
 interface Entry {
   readonly records: readonly PlainRecord[];
@@ -62,9 +64,21 @@ interface ShardQueue {
   place: Place;
   /** Resolves when nothing is under way; null then. */
   flushing: Promise<void> | null;
+  /** Entries wait until it is known whether the shard closes. */
+  held: boolean;
 }
 
-const isIdle = ({ flushing, entries }: ShardQueue): boolean => flushing === null && entries.length === 0;
+const queueId = ({ streamId, shardIndex }: ShardRef): string => `${streamId}/${shardIndex}`;
+
+const isIdle = ({ flushing, entries, held }: ShardQueue): boolean => flushing === null && entries.length === 0 && !held;
+
+/** Shards to which nothing is appended at present. Exactly one of its functions has to be called, once. */
+export interface Hold {
+  /** They are closed: what waits for them is moved, and so is whatever else was routed by an older list than this one. */
+  moved(listVersion: number): void;
+  /** They stay open: what waits goes on. */
+  resume(): void;
+}
 
 export interface ShardWriterDeps {
   readonly records: RecordLog;
@@ -77,6 +91,11 @@ export class ShardWriters {
   readonly #queues = new Map<string, ShardQueue>();
   /** Shards with entries that wait for the wave to end. */
   readonly #waiting = new Set<ShardQueue>();
+  /**
+   * By stream: what was routed by an older list of shards than this may be for a shard that is closed by now, whose end is
+   * written down; nothing may come behind it. Only of streams that were resharded since the start.
+   */
+  readonly #listVersions = new Map<string, number>();
   #flushesUnderWay = 0;
   #bytes = 0;
 
@@ -84,8 +103,18 @@ export class ShardWriters {
     this.#deps = deps;
   }
 
-  /** Puts records (at least one) at the end of a shard, in order, dated `notBeforeMs` at the earliest. Never rejects. */
-  append(ref: ShardRef, records: readonly PlainRecord[], key: SealingKey | null, notBeforeMs = 0): Promise<Append> {
+  /**
+   * Puts records (at least one) at the end of a shard, in order, dated `notBeforeMs` at the earliest. `listVersion` is that
+   * of the list of shards by which they were routed. Never rejects.
+   */
+  append(
+    ref: ShardRef,
+    records: readonly PlainRecord[],
+    key: SealingKey | null,
+    notBeforeMs = 0,
+    listVersion: number = Number.POSITIVE_INFINITY,
+  ): Promise<Append> {
+    if (listVersion < (this.#listVersions.get(ref.streamId) ?? 0)) return Promise.resolve({ kind: "moved" });
     const queue = this.#queue(ref);
     const bytes = records.reduce((total, record) => total + contentBytes(record) + RECORD_OVERHEAD_BYTES, 0);
     const full = queue.bytes > 0 && queue.bytes + bytes > SHARD_QUEUE_BYTES_MAX;
@@ -98,7 +127,47 @@ export class ShardWriters {
     });
   }
 
-  /** Resolves when all that was put before is stored or has failed. */
+  /** Resolves when nothing is under way for these shards; from then on, what comes for them waits. */
+  async hold(refs: readonly ShardRef[]): Promise<Hold> {
+    const queues = refs.map((ref) => {
+      const queue = this.#queue(ref);
+      // At once: an idle one may be forgotten when the next one is looked up.
+      queue.held = true;
+      this.#waiting.delete(queue);
+      return queue;
+    });
+    for (const queue of queues) await queue.flushing;
+    return {
+      moved: (listVersion) => {
+        for (const { streamId } of refs) this.#listVersions.set(streamId, listVersion);
+        for (const queue of queues) this.#giveBack(queue);
+      },
+      resume: () => {
+        for (const queue of queues) {
+          queue.held = false;
+          if (queue.entries.length > 0) this.#startOrWait(queue);
+        }
+      },
+    };
+  }
+
+  /** The stream is gone. */
+  forget(streamId: string): void {
+    this.#listVersions.delete(streamId);
+  }
+
+  /** Of a closed shard. */
+  #giveBack(queue: ShardQueue): void {
+    queue.held = false;
+    this.#queues.delete(queueId(queue.ref));
+    for (const { bytes, resolve } of queue.entries.splice(0)) {
+      queue.bytes -= bytes;
+      this.#bytes -= bytes;
+      resolve({ kind: "moved" });
+    }
+  }
+
+  /** Resolves when all that was put before is stored or has failed; nothing may be held. */
   async drain(): Promise<void> {
     for (;;) {
       // Whatever waits, waits for one that is under way.
@@ -109,7 +178,7 @@ export class ShardWriters {
   }
 
   #startOrWait(queue: ShardQueue): void {
-    if (queue.flushing !== null) return;
+    if (queue.flushing !== null || queue.held) return;
     if (this.#flushesUnderWay > 0 && queue.bytes < EARLY_FLUSH_BYTES) this.#waiting.add(queue);
     else this.#start(queue);
   }
@@ -123,7 +192,7 @@ export class ShardWriters {
   #ended(queue: ShardQueue): void {
     queue.flushing = null;
     this.#flushesUnderWay--;
-    if (queue.entries.length > 0) this.#waiting.add(queue);
+    if (queue.entries.length > 0 && !queue.held) this.#waiting.add(queue);
     // The wave is over: all that waits makes the next one.
     const wave = this.#flushesUnderWay === 0 ? Array.from(this.#waiting) : [];
     for (const waiting of wave) this.#start(waiting);
@@ -131,14 +200,14 @@ export class ShardWriters {
   }
 
   #queue(ref: ShardRef): ShardQueue {
-    const id = `${ref.streamId}/${ref.shardIndex}`;
+    const id = queueId(ref);
     const known = this.#queues.get(id);
     if (known !== undefined) return known;
     if (this.#queues.size >= WRITER_COUNT_MAX) {
       // Only idle ones: two writers of one shard would give one place twice.
       for (const [other, queue] of this.#queues) if (isIdle(queue)) this.#queues.delete(other);
     }
-    const queue: ShardQueue = { ref, entries: [], bytes: 0, place: null, flushing: null };
+    const queue: ShardQueue = { ref, entries: [], bytes: 0, place: null, flushing: null, held: false };
     this.#queues.set(id, queue);
     return queue;
   }

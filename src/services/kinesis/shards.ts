@@ -5,9 +5,11 @@ import type { ShardRef } from "../../store/record-log.ts";
 import type { Reader } from "../../store/table.ts";
 import { invalidArgument } from "./errors.ts";
 import type { ShardRecord, StreamRecord } from "./model.ts";
+import { isOpen } from "./model.ts";
+import type { ShardsRecord } from "./records.ts";
 import { shardLists } from "./records.ts";
-import { sequenceNumbers, startingSequenceNumber } from "./sequence.ts";
-import type { Shard } from "./shapes.generated.ts";
+import { endingSequenceNumber, sequenceNumbers, startingSequenceNumber } from "./sequence.ts";
+import type { ChildShard, HashKeyRange, Shard } from "./shapes.generated.ts";
 
 const HASH_KEYS = 1n << 128n;
 const HASH_DIGITS = 32;
@@ -15,7 +17,8 @@ const SHARD_INDEX_MAX = 0x7fff_ffff;
 /** Decoded shard lists kept, each of a stream that was in use lately. */
 const SHARD_LIST_COUNT_MAX = 1_000;
 
-const hex = (hashKey: bigint): string => hashKey.toString(16).padStart(HASH_DIGITS, "0");
+/** A hash key as records hold it: 32 hexadecimal digits. */
+export const hashKeyHex = (hashKey: bigint): string => hashKey.toString(16).padStart(HASH_DIGITS, "0");
 
 export const shardIdOf = (index: number): string => `shardId-${String(index).padStart(12, "0")}`;
 
@@ -26,21 +29,31 @@ export function shardIndexOf(shardId: string): number | null {
   return index <= SHARD_INDEX_MAX ? index : null;
 }
 
-/** `count` equal ranges; the last one takes what division leaves over. */
+/** Where `count` equal ranges begin; the last one takes what division leaves over. */
+export function uniformStarts(count: number): readonly string[] {
+  const width = HASH_KEYS / BigInt(count);
+  return Array.from({ length: count }, (_, index) => hashKeyHex(width * BigInt(index)));
+}
+
 export function uniformShards(count: number, createdAtMs: number): readonly ShardRecord[] {
   const width = HASH_KEYS / BigInt(count);
   return Array.from({ length: count }, (_, index) => {
     const start = width * BigInt(index);
     const end = index === count - 1 ? HASH_KEYS - 1n : start + width - 1n;
-    return { index, startHash: hex(start), endHash: hex(end), createdAtMs };
+    return { index, startHash: hashKeyHex(start), endHash: hashKeyHex(end), createdAtMs };
   });
 }
 
 /** A stream's shards, ready to route and to number. */
 export interface ShardMap {
-  /** By index. */
+  /** Of the list that it was made of. */
+  readonly version: number;
+  /** In order of index, closed ones too. Expired ones leave the list: an index is not a position in it. */
   readonly shards: readonly LiveShard[];
-  /** `hashKey` is 32 hexadecimal digits. */
+  at(index: number): LiveShard | undefined;
+  /** The shards that a closed one was split or merged into; none of an open one. */
+  childrenOf(index: number): readonly LiveShard[];
+  /** The open shard for a hash key: 32 hexadecimal digits. */
   route(hashKey: string): LiveShard;
 }
 
@@ -51,17 +64,30 @@ export interface LiveShard {
   readonly sequenceNumber: (index: number, arrivalMs: number) => string;
 }
 
-function shardMap(streamId: string, records: readonly ShardRecord[]): ShardMap {
+function shardMap(streamId: string, { version, shards: records }: ShardsRecord): ShardMap {
   const shards = records.map((record) => ({
     record,
     ref: { streamId, shardIndex: record.index },
     shardId: shardIdOf(record.index),
     sequenceNumber: sequenceNumbers(record),
   }));
-  const byHash = shards.toSorted((a, b) => (a.record.startHash < b.record.startHash ? -1 : 1));
+  const byIndex = new Map(shards.map((shard) => [shard.record.index, shard]));
+  const children = new Map<number, LiveShard[]>();
+  for (const shard of shards) {
+    for (const parent of shard.record.parents ?? []) {
+      const known = children.get(parent);
+      if (known === undefined) children.set(parent, [shard]);
+      else known.push(shard);
+    }
+  }
+  const open = shards.filter(({ record }) => isOpen(record));
+  const byHash = open.toSorted((a, b) => (a.record.startHash < b.record.startHash ? -1 : 1));
   const starts = byHash.map(({ record }) => record.startHash);
   return {
+    version,
     shards,
+    at: (index) => byIndex.get(index),
+    childrenOf: (index) => children.get(index) ?? [],
     route(hashKey) {
       let low = 0;
       let high = starts.length;
@@ -77,7 +103,10 @@ function shardMap(streamId: string, records: readonly ShardRecord[]): ShardMap {
   };
 }
 
-/** Shard maps of the streams in use. A stream record names the version of its list, so that none is ever stale. */
+/**
+ * Shard maps of the streams in use, the newest of each. A stream record names the version of its list, so that none is ever
+ * stale.
+ */
 export class ShardMaps {
   readonly #maps = new LruMap<string, ShardMap>(SHARD_LIST_COUNT_MAX);
   readonly #reader: Reader;
@@ -87,14 +116,15 @@ export class ShardMaps {
   }
 
   async of(stream: StreamRecord): Promise<ShardMap> {
-    const id = `${stream.streamId}:${stream.shardsVersion}`;
-    const known = this.#maps.get(id);
-    if (known !== undefined) return known;
+    const known = this.#maps.get(stream.streamId);
+    if (known?.version === stream.shardsVersion) return known;
     const list = await this.#reader.get(shardLists, [stream.streamId]);
     if (list === null) throw new Error("a stream without a list of shards");
-    const map = shardMap(stream.streamId, list.shards);
-    // Read between two commits, the list may already be newer: then it serves this request and is not kept.
-    if (list.version === stream.shardsVersion) this.#maps.set(id, map);
+    // Read between two commits, the list may already be newer than the stream: it serves this request all the same.
+    const newest = this.#maps.get(stream.streamId);
+    if (newest?.version === list.version) return newest;
+    const map = shardMap(stream.streamId, list);
+    if (newest === undefined || newest.version < list.version) this.#maps.set(stream.streamId, map);
     return map;
   }
 }
@@ -106,16 +136,35 @@ export function hashKeyOf(record: {
 }): string {
   if (record.ExplicitHashKey === undefined) return hash("md5", record.PartitionKey);
   const explicit = BigInt(record.ExplicitHashKey);
-  if (explicit < HASH_KEYS) return hex(explicit);
+  if (explicit < HASH_KEYS) return hashKeyHex(explicit);
   // AWS repeats the value here; the audit trail keeps messages, and hash keys do not belong there.
   throw invalidArgument("Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1].");
 }
 
-export const describeShard = ({ record, shardId }: LiveShard): Shard => ({
-  ShardId: shardId,
-  HashKeyRange: {
-    StartingHashKey: BigInt(`0x${record.startHash}`).toString(),
-    EndingHashKey: BigInt(`0x${record.endHash}`).toString(),
-  },
-  SequenceNumberRange: { StartingSequenceNumber: startingSequenceNumber(record) },
+const hashKeyRange = ({ startHash, endHash }: ShardRecord): HashKeyRange => ({
+  StartingHashKey: BigInt(`0x${startHash}`).toString(),
+  EndingHashKey: BigInt(`0x${endHash}`).toString(),
 });
+
+export function describeShard({ record, shardId }: LiveShard): Shard {
+  const [parent, adjacent] = record.parents ?? [];
+  const closed = record.closed ?? null;
+  return {
+    ShardId: shardId,
+    ...(parent === undefined ? {} : { ParentShardId: shardIdOf(parent) }),
+    ...(adjacent === undefined ? {} : { AdjacentParentShardId: shardIdOf(adjacent) }),
+    HashKeyRange: hashKeyRange(record),
+    SequenceNumberRange: {
+      StartingSequenceNumber: startingSequenceNumber(record),
+      ...(closed === null ? {} : { EndingSequenceNumber: endingSequenceNumber(record, closed.atMs) }),
+    },
+  };
+}
+
+/** What a reader at the end of a closed shard is told: where its hash keys go on. */
+export const childShardsOf = (map: ShardMap, index: number): readonly ChildShard[] =>
+  map.childrenOf(index).map(({ shardId, record }) => ({
+    ShardId: shardId,
+    ParentShards: (record.parents ?? []).map(shardIdOf),
+    HashKeyRange: hashKeyRange(record),
+  }));

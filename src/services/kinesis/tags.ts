@@ -1,4 +1,3 @@
-import { parseArn } from "../../base/arn.ts";
 import type { StreamName } from "./errors.ts";
 import { invalidArgument } from "./errors.ts";
 import { TAG_COUNT_MAX } from "./model.ts";
@@ -22,11 +21,4 @@ export function checkTags(of: StreamName, tags: Readonly<Record<string, string>>
   if (entries.length + otherCount > TAG_COUNT_MAX) {
     throw failed(of, `a given stream cannot have more than ${TAG_COUNT_MAX} tags associated with it.`);
   }
-}
-
-/** Throws InvalidArgumentException: consumers, which have tags too, are not served. */
-export function checkStreamArn(arn: string): string {
-  if (parseArn(arn)?.resource.includes("/consumer/") === true)
-    throw invalidArgument(`${arn} is not the ARN of a stream.`);
-  return arn;
 }

@@ -1,4 +1,4 @@
-import type { ContextValues } from "../../authz/types.ts";
+import type { CompiledPolicy, ContextValues } from "../../authz/types.ts";
 import type { AccessCheck, AuditDetails, Call, OperationContext } from "../../gateway/contract.ts";
 import type { EncryptionContext } from "./encryption-context.ts";
 import { appliedGrants } from "./grants/applied.ts";
@@ -31,32 +31,55 @@ export function keyAccess(
   action: string,
   use: KeyUse = {},
 ): AccessCheck {
-  const { record } = named;
   requireGrantTokens(kms.secretBox, use.grantTokens);
-  const operation = record === null || named.isNew ? undefined : grantOperationOf(action);
-  return {
-    action,
-    resource: named.arn,
-    resourceAccountId: named.accountId,
-    resourcePolicy: record === null ? null : kms.policies.of(record),
-    resourcePolicyMode: "required",
-    ...(record === null || operation === undefined
-      ? {}
-      : {
-          grants: () =>
-            appliedGrants(context, { key: record, operation, context: use.encryptionContext, child: use.child }),
-        }),
-    // Only policies with conditions ask for it, and it costs more than the rest of a decision.
-    get context() {
-      return {
-        ...callerConditions(context.call),
-        ...(record === null ? {} : keyConditions(record)),
-        ...(named.alias === null ? {} : { "kms:RequestAlias": named.alias }),
-        ...use.conditions?.(),
-      };
-    },
-  };
+  return new KeyAccessCheck(kms, context, named, action, use);
 }
+
+class KeyAccessCheck implements AccessCheck {
+  readonly action: string;
+  readonly resource: string;
+  readonly resourceAccountId: string;
+  readonly resourcePolicy: CompiledPolicy | null;
+  readonly resourcePolicyMode = "required";
+  readonly grants: AccessCheck["grants"];
+  readonly #call: Call;
+  readonly #named: NamedKey;
+  readonly #use: KeyUse;
+
+  constructor(kms: KmsParts, context: OperationContext, named: NamedKey, action: string, use: KeyUse) {
+    const { record } = named;
+    this.action = action;
+    this.resource = named.arn;
+    this.resourceAccountId = named.accountId;
+    this.resourcePolicy = record === null ? null : kms.policies.of(record);
+    const operation = record === null || named.isNew ? undefined : grantOperationOf(action);
+    this.grants =
+      record === null || operation === undefined
+        ? undefined
+        : () => appliedGrants(context, { key: record, operation, context: use.encryptionContext, child: use.child });
+    this.#call = context.call;
+    this.#named = named;
+    this.#use = use;
+  }
+
+  /** Made when it is asked for: only policies with conditions do, and it costs more than the rest of a decision. */
+  get context(): ContextValues {
+    const { record, alias } = this.#named;
+    return {
+      ...callerConditions(this.#call),
+      ...(record === null ? {} : keyConditions(record)),
+      ...(alias === null ? {} : { "kms:RequestAlias": alias }),
+      ...this.#use.conditions?.(),
+    };
+  }
+}
+
+/** A check like another but for these members. (Spreading one would leave out the context, which it makes when asked.) */
+export const changedCheck = (check: AccessCheck, changes: Partial<AccessCheck>): AccessCheck => ({
+  ...check,
+  context: check.context ?? {},
+  ...changes,
+});
 
 /** For operations that IAM policies alone decide: on no single resource, or on an alias. */
 export function accountAccess(call: Call, action: string, resource = "*", conditions: ContextValues = {}): AccessCheck {

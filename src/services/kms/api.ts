@@ -11,6 +11,7 @@ import { destroyExpiredMaterials, rotateDueKeys } from "./background-materials.t
 import { KeyCounts, withKeyCounts } from "./key-counts.ts";
 import { LastUsage, withLastUsage } from "./last-usage.ts";
 import { ImportTokens } from "./import-token.ts";
+import { HeaderStarts } from "./ciphertext.ts";
 import { KeyMaterials, type MaterialKeyring } from "./materials.ts";
 import { createAlias, deleteAlias, updateAlias } from "./operations/aliases.ts";
 import { createKey } from "./operations/create-key.ts";
@@ -101,6 +102,7 @@ export function createKmsService(deps: KmsDependencies): Service {
     policies: new KeyPolicies(deps),
     principals: deps.principals,
     materials,
+    headerStarts: new HeaderStarts(),
     keyWorkers: deps.keyWorkers,
     importTokens: new ImportTokens(deps.keyring),
     secretBox: deps.keyring.secretBox,

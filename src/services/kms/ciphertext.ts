@@ -4,6 +4,7 @@ import {
   openCommitting,
   sealCommitting,
 } from "../../crypto/aead.ts";
+import type { KeyRecord } from "./records.ts";
 
 /**
  * The ciphertext blob of symmetric keys. Byte layout and example: docs/formats/kms-ciphertext.md.
@@ -48,14 +49,28 @@ const LABEL = "waxseal kms ciphertext v1";
 export const CIPHERTEXT_BYTES_MAX = 6144;
 
 /** Encrypts under a key's material. `context` is the canonical encryption context. */
-export function sealCiphertext(
+export const sealCiphertext = (
   material: Uint8Array,
-  header: CiphertextHeader,
+  { nonce, ...start }: CiphertextHeader,
+  context: Uint8Array,
+  plaintext: Uint8Array,
+): Uint8Array => sealBehind(material, encodeHeaderStart(start), nonce, context, plaintext);
+
+/** The same for a header of which all but the nonce is encoded already. */
+export function sealBehind(
+  material: Uint8Array,
+  headerStart: Uint8Array,
+  nonce: Uint8Array,
   context: Uint8Array,
   plaintext: Uint8Array,
 ): Uint8Array {
-  const headerBytes = encodeHeader(header);
-  return sealCommitting(material, useOf(header, headerBytes, context), plaintext, headerBytes);
+  if (nonce.byteLength !== COMMITTING_NONCE_BYTES) throw new RangeError("not a ciphertext's nonce");
+  const aad = Buffer.allocUnsafe(headerStart.byteLength + nonce.byteLength + context.byteLength);
+  aad.set(headerStart);
+  aad.set(nonce, headerStart.byteLength);
+  aad.set(context, headerStart.byteLength + nonce.byteLength);
+  const header = aad.subarray(0, headerStart.byteLength + nonce.byteLength);
+  return sealCommitting(material, { label: LABEL, kdfContext: nonce, aad }, plaintext, header);
 }
 
 /** The plaintext, in memory of its own; null for whatever does not fit. The caller overwrites it. */
@@ -101,19 +116,31 @@ export const namesKey = (
   header.accountId === key.accountId &&
   (header.region === key.region || header.keyId.startsWith(MULTI_REGION_PREFIX));
 
-function encodeHeader(header: CiphertextHeader): Buffer {
-  const { keyId, accountId, region, materialId, nonce } = header;
-  if (!REGION_PATTERN.test(region) || nonce.byteLength !== COMMITTING_NONCE_BYTES)
-    throw new RangeError("not a ciphertext header");
+/** The beginning of the ciphertexts of keys' current materials, encoded once for each version of a key's record. */
+export class HeaderStarts {
+  readonly #known = new WeakMap<KeyRecord, Uint8Array>();
+
+  of(key: KeyRecord, materialId: string): Uint8Array {
+    const known = this.#known.get(key);
+    if (known !== undefined && key.materialId === materialId) return known;
+    const { keyId, accountId, region } = key;
+    const start = encodeHeaderStart({ keyId, accountId, region, materialId });
+    if (key.materialId === materialId) this.#known.set(key, start);
+    return start;
+  }
+}
+
+/** All of a header but its nonce: the same for every ciphertext of a material. */
+function encodeHeaderStart({ keyId, accountId, region, materialId }: Omit<CiphertextHeader, "nonce">): Buffer {
+  if (!REGION_PATTERN.test(region)) throw new RangeError("not a ciphertext header");
   const multiRegion = keyId.startsWith(MULTI_REGION_PREFIX);
-  const bytes = Buffer.alloc(REGION_OFFSET + region.length + MATERIAL_ID_BYTES + COMMITTING_NONCE_BYTES);
+  const bytes = Buffer.alloc(REGION_OFFSET + region.length + MATERIAL_ID_BYTES);
   bytes.set([VERSION, SUITE, multiRegion ? FORM_MULTI_REGION : FORM_UUID]);
   bytes.write(keyId.replace(/^mrk-|-/g, ""), KEY_ID_OFFSET, "hex");
   bytes.writeUIntBE(Number(accountId), ACCOUNT_OFFSET, 6);
   bytes.writeUInt8(region.length, REGION_LENGTH_OFFSET);
   bytes.write(region, REGION_OFFSET, "latin1");
   bytes.write(materialId, REGION_OFFSET + region.length, "hex");
-  bytes.set(nonce, bytes.byteLength - COMMITTING_NONCE_BYTES);
   return bytes;
 }
 

@@ -170,6 +170,12 @@ const trackedOperation = (
       const use: KeyUsage = { operation: name, usedMs: call.nowMs, eventId, requestId: call.requestId };
       for (const { arn } of outcome.audit?.resources ?? []) usage.note(arn, use);
     };
-    return { ...outcome, committed };
+    return {
+      output: outcome.output,
+      writes: outcome.writes,
+      audit: outcome.audit,
+      furtherEvents: outcome.furtherEvents,
+      committed,
+    };
   },
 });

@@ -3,6 +3,7 @@ import type { Random } from "../../base/random.ts";
 import type { KeyWorkers } from "../../crypto/asymmetric/key-workers.ts";
 import type { SecretBox } from "../../envelope/secret-box.ts";
 import type { PrincipalDirectory, QuotaValues } from "../../gateway/contract.ts";
+import type { HeaderStarts } from "./ciphertext.ts";
 import type { KeyCounts } from "./key-counts.ts";
 import type { LastUsage } from "./last-usage.ts";
 import type { ImportTokens } from "./import-token.ts";
@@ -15,6 +16,7 @@ export interface KmsParts {
   /** For grants. */
   readonly principals: PrincipalDirectory;
   readonly materials: KeyMaterials;
+  readonly headerStarts: HeaderStarts;
   readonly keyWorkers: KeyWorkers;
   /** For what KMS does by itself in the course of an operation; the operation's own event is the gateway's. */
   readonly auditLog: Pick<AuditLog, "entry">;

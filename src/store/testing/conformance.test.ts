@@ -32,6 +32,7 @@ const logMethodsOf = (log: RecordLog): RecordLog => ({
   read: (shard, fromIndex, limits) => log.read(shard, fromIndex, limits),
   last: (shard) => log.last(shard),
   firstIndexAt: (shard, timeMs) => log.firstIndexAt(shard, timeMs),
+  replace: (shard, blocks) => log.replace(shard, blocks),
   trim: (shard, timeMs, blocksMax) => log.trim(shard, timeMs, blocksMax),
   drop: (streamId) => log.drop(streamId),
   close: () => log.close(),

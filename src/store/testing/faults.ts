@@ -124,6 +124,7 @@ export function faultyRecordLog(log: RecordLog, plan: FaultPlan): RecordLog {
     read: (shard, fromIndex, limits) => calls.run("read", () => log.read(shard, fromIndex, limits)),
     last: (shard) => calls.run("last", () => log.last(shard)),
     firstIndexAt: (shard, timeMs) => calls.run("firstIndexAt", () => log.firstIndexAt(shard, timeMs)),
+    replace: (shard, blocks) => calls.run("replace", () => log.replace(shard, blocks)),
     trim: (shard, timeMs, blocksMax) => calls.run("trim", () => log.trim(shard, timeMs, blocksMax)),
     drop: (streamId) => calls.run("drop", () => log.drop(streamId)),
     async close() {

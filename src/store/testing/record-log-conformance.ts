@@ -4,49 +4,8 @@ import type { SealedBytes } from "../../base/brand.ts";
 import type { Block, RecordLog, ShardRef } from "../record-log.ts";
 import { type Check, type OpenSubject, registerChecks } from "./conformance.ts";
 import { patternBytes } from "./conformance-bytes.ts";
-
-const SHARD: ShardRef = { streamId: "stream-1", shardIndex: 0 };
-const EVERYTHING = { blocksMax: 10_000, bytesMax: Number.MAX_SAFE_INTEGER };
-
-/** A block of records `first` to `last`; its time is its last index times ten unless given. */
-function block(
-  first: number,
-  last: number,
-  options: { readonly ms?: number; readonly length?: number; readonly seed?: number } = {},
-): Block {
-  const bytes = patternBytes(options.length ?? 10, options.seed ?? last) as SealedBytes;
-  return { firstIndex: first, lastIndex: last, lastArrivalMs: options.ms ?? last * 10, bytes };
-}
-
-/** Blocks of these many records each, from the first record on. */
-function blocksOf(counts: readonly number[], firstIndex = 1): Block[] {
-  let first = firstIndex;
-  return counts.map((count) => {
-    const next = block(first, first + count - 1);
-    first += count;
-    return next;
-  });
-}
-
-const plain = ({ firstIndex, lastIndex, lastArrivalMs, bytes }: Block): unknown[] => [
-  firstIndex,
-  lastIndex,
-  lastArrivalMs,
-  Buffer.from(bytes).toString("hex"),
-];
-
-async function stored(
-  log: RecordLog,
-  shard: ShardRef = SHARD,
-  fromIndex = 0,
-  limits = EVERYTHING,
-): Promise<unknown[][]> {
-  return (await log.read(shard, fromIndex, limits)).map(plain);
-}
-
-async function appendAll(log: RecordLog, blocks: readonly Block[], shard: ShardRef = SHARD): Promise<void> {
-  await Promise.all(blocks.map((each) => log.append(shard, each)));
-}
+import { replacing } from "./record-log-replacement-checks.ts";
+import { appendAll, block, blocksOf, EVERYTHING, plain, SHARD, stored } from "./record-log-samples.ts";
 
 const appending: readonly Check<RecordLog>[] = [
   {
@@ -272,7 +231,7 @@ const trimming: readonly Check<RecordLog>[] = [
 
 type Step =
   | { readonly kind: "append"; readonly shard: number; readonly counts: readonly number[]; readonly waitMs: number }
-  | { readonly kind: "replace"; readonly shard: number; readonly pick: number; readonly seed: number }
+  | { readonly kind: "replace" | "reseal"; readonly shard: number; readonly pick: number; readonly seed: number }
   | { readonly kind: "trim"; readonly shard: number; readonly ageMs: number; readonly blocksMax: number }
   | {
       readonly kind: "read";
@@ -296,6 +255,7 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("replace" as const), shard, pick: fc.nat(), seed: fc.nat() }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("reseal" as const), shard, pick: fc.nat(), seed: fc.nat() }) },
   {
     weight: 1,
     arbitrary: fc.record({
@@ -348,6 +308,13 @@ async function follow(log: RecordLog, ref: ShardRef, model: ShardModel, step: St
     const newest = blocks.at(-1);
     if (newest !== undefined) model.end = { lastIndex: newest.lastIndex, lastArrivalMs: newest.lastArrivalMs };
     model.blocks.push(...blocks);
+  } else if (step.kind === "reseal") {
+    const from = step.pick % Math.max(1, model.blocks.length);
+    const renewed = model.blocks
+      .slice(from, from + 3)
+      .map((old) => ({ ...old, bytes: patternBytes(step.seed % 40, step.seed) as SealedBytes }));
+    expect(await log.replace(ref, renewed)).toBe(renewed.length);
+    model.blocks.splice(from, renewed.length, ...renewed);
   } else if (step.kind === "replace") {
     const position = step.pick % Math.max(1, model.blocks.length);
     const old = model.blocks[position];
@@ -385,7 +352,13 @@ const modelled: Check<RecordLog> = {
   },
 };
 
-export const recordLogChecks: readonly Check<RecordLog>[] = [...appending, ...reading, ...trimming, modelled];
+export const recordLogChecks: readonly Check<RecordLog>[] = [
+  ...appending,
+  ...reading,
+  ...replacing,
+  ...trimming,
+  modelled,
+];
 
 /** Every adapter of RecordLog passes this. */
 export function recordLogConformance(adapter: string, open: OpenSubject<RecordLog>): void {

@@ -9,15 +9,18 @@ import {
   targetOfInput,
 } from "../access.ts";
 import type { StreamTarget } from "../access.ts";
+import { consumersOf, removeAllConsumers } from "../consumers.ts";
 import type { Environment } from "../environment.ts";
-import { invalidArgument, limitExceeded, streamExists } from "../errors.ts";
+import { invalidArgument, streamExists, streamHasConsumers } from "../errors.ts";
 import type { StreamRecord } from "../model.ts";
 import { ON_DEMAND_SHARD_COUNT, RETENTION_HOURS_MIN, statusOf } from "../model.ts";
-import { deletions, shardLists, streamKey, streams } from "../records.ts";
+import { deletions, resourcePolicies, shardLists, streamKey, streamPlaces, streams } from "../records.ts";
 import type { CreateStreamInput, DeleteStreamInput, Nothing, StreamMode } from "../shapes.generated.ts";
 import { uniformShards } from "../shards.ts";
-import { listStreamRecords } from "../stream-list.ts";
+import { checkShardLimit } from "../shard-limit.ts";
 import { checkTags } from "../tags.ts";
+import { checkWarmThroughput } from "../warm-throughput.ts";
+import { checkDistribution } from "./stream-settings.ts";
 
 const DEFAULT_MAX_RECORD_KIB = 1024;
 const LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789";
@@ -30,13 +33,22 @@ function newStreamId(random: Environment["random"]): string {
 
 function shardCountOf(mode: StreamMode, input: CreateStreamInput): number {
   if (mode === "ON_DEMAND") {
-    if (input.ShardCount === undefined) return ON_DEMAND_SHARD_COUNT;
+    if (input.ShardCount === undefined) return Math.max(ON_DEMAND_SHARD_COUNT, input.WarmThroughputMiBps ?? 0);
     throw invalidArgument("ShardCount can not be specified for a stream in ON_DEMAND mode.");
   }
   if (input.ShardCount === undefined)
     throw invalidArgument("ShardCount must be specified for a stream in PROVISIONED mode.");
   return input.ShardCount;
 }
+
+/** For the audit trail. */
+const settingsIn = (input: CreateStreamInput): Readonly<Record<string, unknown>> => ({
+  ...(input.WarmThroughputMiBps === undefined ? {} : { warmThroughputMiBps: input.WarmThroughputMiBps }),
+  ...(input.MaxRecordSizeInKiB === undefined ? {} : { maxRecordSizeInKiB: input.MaxRecordSizeInKiB }),
+  ...(input.RecordDistributionStrategy === undefined
+    ? {}
+    : { recordDistributionStrategy: input.RecordDistributionStrategy }),
+});
 
 export function createStream(env: Environment): Operation<CreateStreamInput, Nothing, StreamTarget> {
   return {
@@ -47,6 +59,7 @@ export function createStream(env: Environment): Operation<CreateStreamInput, Not
       return describeRequest(input, {
         ...(input.ShardCount === undefined ? {} : { shardCount: input.ShardCount }),
         ...(mode === undefined ? {} : { streamModeDetails: { streamMode: mode } }),
+        ...settingsIn(input),
       });
     },
     access: async ({ call }, input) => {
@@ -63,6 +76,10 @@ export function createStream(env: Environment): Operation<CreateStreamInput, Not
       if (existing !== null && statusOf(existing, call.nowMs) !== null) throw streamExists(target);
       const mode = input.StreamModeDetails?.StreamMode ?? "PROVISIONED";
       const shardCount = shardCountOf(mode, input);
+      const { WarmThroughputMiBps: warmThroughputMiBps, RecordDistributionStrategy: distribution } = input;
+      checkDistribution(mode, distribution);
+      if (warmThroughputMiBps !== undefined)
+        await checkWarmThroughput(read, { ...target, mode }, warmThroughputMiBps, call.nowMs);
       checkTags(target, input.Tags ?? {}, 0);
       await checkShardLimit(env, read, target, call.nowMs, shardCount);
       const createdAtMs = Math.floor(call.nowMs);
@@ -85,11 +102,15 @@ export function createStream(env: Environment): Operation<CreateStreamInput, Not
         encryptionStartsMs: [],
         encryptionStopsMs: [],
         tags: { ...input.Tags },
+        ...(warmThroughputMiBps === undefined ? {} : { warmThroughputMiBps }),
+        ...(distribution === undefined ? {} : { distribution }),
       };
+      const { accountId, region, name } = target;
       return {
         output: {},
         writes: [
           streams.put(streamKey(target), stream),
+          streamPlaces.put([stream.streamId], { accountId, region, name }),
           shardLists.put([stream.streamId], { version: 1, shards: uniformShards(shardCount, createdAtMs) }),
         ],
         audit: streamResource(target),
@@ -98,35 +119,18 @@ export function createStream(env: Environment): Operation<CreateStreamInput, Not
   };
 }
 
-async function checkShardLimit(
-  env: Environment,
-  read: Environment["reader"],
-  target: StreamTarget,
-  nowMs: number,
-  shardCount: number,
-): Promise<void> {
-  const others = await listStreamRecords(read, target, nowMs, undefined, Number.POSITIVE_INFINITY);
-  const open = others.reduce((total, stream) => total + stream.openShardCount, 0);
-  if (open + shardCount <= env.shardCountMax) return;
-  throw limitExceeded(
-    `This request would exceed the shard limit for the account ${target.accountId} in ${target.region}. ` +
-      `Current shard count for the account: ${open}. Limit: ${env.shardCountMax}. ` +
-      `Number of additional shards that would have resulted from this request: ${shardCount}. ` +
-      "Refer to the AWS Service Limits page (http://docs.aws.amazon.com/general/latest/gr/aws_service_limits.html) " +
-      "for current limits and how to request higher limits.",
-  );
-}
-
 export function deleteStream(env: Environment): Operation<DeleteStreamInput, Nothing, StreamTarget> {
   return {
     event: "management",
     readOnly: false,
     describe: (input) => describeRequest(input),
     access: async ({ call }, input) => accessTo("DeleteStream", targetOfInput(call, input)),
-    handle: async ({ call, read }, _input, target) => {
+    handle: async ({ call, read }, input, target) => {
       const stream = await existingStream(read, target, call.nowMs);
       // Asked for twice, deletion goes on as it began.
       if (stream.deletedAtMs !== null) return { output: {}, audit: streamResource(target) };
+      const { present } = await consumersOf(read, stream.streamId, call.nowMs);
+      if (present.length > 0 && input.EnforceConsumerDeletion !== true) throw streamHasConsumers(target);
       const deletedAtMs = Math.floor(call.nowMs);
       const { accountId, region, name } = target;
       return {
@@ -134,6 +138,9 @@ export function deleteStream(env: Environment): Operation<DeleteStreamInput, Not
         writes: [
           streams.put(streamKey(target), { ...stream, deletedAtMs }),
           deletions.put([stream.streamId], { accountId, region, name, deletedAtMs }),
+          ...(await removeAllConsumers(read, stream.streamId, call.nowMs)),
+          streamPlaces.remove([stream.streamId]),
+          resourcePolicies.remove([stream.streamId, "stream"]),
         ],
         audit: streamResource(target),
         committed: () => env.background.wakeForDeletion(),

@@ -1,9 +1,10 @@
 import type { Operation } from "../../../gateway/contract.ts";
 import type { StreamTarget } from "../access.ts";
 import { accessTo, describeRequest, existingStream, streamResource, targetOfInput } from "../access.ts";
+import { consumersOf } from "../consumers.ts";
 import type { Environment } from "../environment.ts";
 import type { StreamRecord } from "../model.ts";
-import { encryptionType, statusOf, streamArn } from "../model.ts";
+import { encryptionType, isExpired, statusOf, streamArn } from "../model.ts";
 import type {
   DescribeLimitsInput,
   DescribeLimitsOutput,
@@ -16,8 +17,9 @@ import type {
   StreamModeDetails,
   StreamStatus,
 } from "../shapes.generated.ts";
-import { describeShard, shardIdOf } from "../shards.ts";
+import { describeShard } from "../shards.ts";
 import { listStreamRecords } from "../stream-list.ts";
+import { warmThroughputOf } from "../warm-throughput.ts";
 
 /** AWS answers with at most this many, whatever is asked for. */
 const SHARD_PAGE_COUNT_MAX = 100;
@@ -42,7 +44,7 @@ const describe = (stream: StreamRecord, status: StreamStatus): Described => ({
   StreamModeDetails: { StreamMode: stream.mode },
   RetentionPeriodHours: stream.retentionHours,
   StreamCreationTimestamp: stream.createdAtMs,
-  EnhancedMonitoring: [{ ShardLevelMetrics: [] }],
+  EnhancedMonitoring: [{ ShardLevelMetrics: stream.shardMetrics ?? [] }],
   EncryptionType: encryptionType(stream),
   ...(stream.encryption === null ? {} : { KeyId: stream.encryption.keyId }),
 });
@@ -59,7 +61,9 @@ export function describeStream(env: Environment): Operation<DescribeStreamInput,
       const start = input.ExclusiveStartShardId;
       // A stream has no shards to show before it is made.
       const shards = status === "CREATING" ? [] : (await env.shardMaps.of(stream)).shards;
-      const rest = shards.filter(({ record }) => start === undefined || shardIdOf(record.index) > start);
+      const rest = shards.filter(
+        ({ record, shardId }) => (start === undefined || shardId > start) && !isExpired(record, stream, call.nowMs),
+      );
       const page = rest.slice(0, Math.min(input.Limit ?? SHARD_PAGE_COUNT_MAX, SHARD_PAGE_COUNT_MAX));
       return {
         output: {
@@ -83,14 +87,19 @@ export const describeStreamSummary: Operation<DescribeStreamSummaryInput, Descri
   handle: async ({ call, read }, _input, target) => {
     const stream = await existingStream(read, target, call.nowMs);
     const status = statusOf(stream, call.nowMs) ?? "DELETING";
+    const warmThroughput = warmThroughputOf(stream);
     return {
       output: {
         StreamDescriptionSummary: {
           ...describe(stream, status),
           StreamId: stream.streamId,
           OpenShardCount: status === "CREATING" ? 0 : stream.openShardCount,
-          ConsumerCount: 0,
+          ConsumerCount: (await consumersOf(read, stream.streamId, call.nowMs)).present.length,
           MaxRecordSizeInKiB: stream.maxRecordKiB,
+          ...(warmThroughput === null ? {} : { WarmThroughput: warmThroughput }),
+          ...(stream.mode === "ON_DEMAND"
+            ? { RecordDistributionStrategy: stream.distribution ?? "USER_PARTITION_KEY" }
+            : {}),
         },
       },
       audit: streamResource(target),

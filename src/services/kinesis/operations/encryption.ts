@@ -35,8 +35,9 @@ function keyMetadataOf(answer: unknown): KeyMetadata {
  * Asks KMS about the key as the caller, which also makes the AWS managed key on its first use. Throws KMS's refusals under
  * this service's names.
  */
-async function usableKey(env: Environment, call: Call, keyId: string): Promise<KeyMetadata> {
+async function usableKey(env: Environment, call: Call, target: StreamTarget, keyId: string): Promise<KeyMetadata> {
   const key = keyMetadataOf(await withKmsErrors(() => env.dispatch.run(call, "kms", "DescribeKey", { KeyId: keyId })));
+  env.kmsUse?.note({ operation: "DescribeKey", streamArn: target.arn, keyArn: key.Arn });
   if (key.KeySpec !== "SYMMETRIC_DEFAULT" || key.KeyUsage !== "ENCRYPT_DECRYPT") {
     throw invalidArgument(`${key.Arn} can not encrypt a stream: only symmetric encryption keys can.`);
   }
@@ -48,11 +49,14 @@ async function usableKey(env: Environment, call: Call, keyId: string): Promise<K
   return key;
 }
 
-/** Arrival time of the newest record in any shard; 0 for a stream without records. */
+/** No record that is put now is dated earlier than this: behind the newest one in any shard, and behind its shard's beginning. */
 async function newestArrivalMs(env: Environment, stream: StreamRecord): Promise<number> {
   const { shards } = await env.shardMaps.of(stream);
   let newestMs = 0;
-  for (const { ref } of shards) newestMs = Math.max(newestMs, (await env.records.last(ref))?.lastArrivalMs ?? 0);
+  for (const { ref, record } of shards) {
+    const lastMs = (await env.records.last(ref))?.lastArrivalMs ?? 0;
+    newestMs = Math.max(newestMs, lastMs, record.openedAtMs ?? 0);
+  }
   return newestMs;
 }
 
@@ -79,7 +83,7 @@ export function startStreamEncryption(env: Environment): Operation<StartStreamEn
       const stream = await activeStream(read, target, call.nowMs);
       checkType(input.EncryptionType);
       const encryptionStartsMs = counted(stream.encryptionStartsMs, call.nowMs, "started encryption of");
-      const key = await usableKey(env, call, input.KeyId);
+      const key = await usableKey(env, call, target, input.KeyId);
       const encryption = { keyId: input.KeyId, keyArn: key.Arn };
       const changed: StreamRecord = {
         ...withEncryption(stream, encryption, Math.floor(call.nowMs), await newestArrivalMs(env, stream)),

@@ -5,6 +5,7 @@ import type { StreamTarget } from "../access.ts";
 import { accessTo, describeRequest, servingStream, streamResource, targetOfInput } from "../access.ts";
 import type { Environment } from "../environment.ts";
 import { dryRun, invalidArgument, shardNotFound } from "../errors.ts";
+import { isExpired } from "../model.ts";
 import { sealIterator } from "../iterator.ts";
 import { belongsTo, parseSequenceNumber } from "../sequence.ts";
 import type { GetShardIteratorInput, GetShardIteratorOutput } from "../shapes.generated.ts";
@@ -41,7 +42,10 @@ function positionOfSequenceNumber(input: GetShardIteratorInput, target: StreamTa
   }
   if (!belongsTo(parts, shard.record)) throw invalid(" because it did not come from this stream");
   const after = input.ShardIteratorType === "AFTER_SEQUENCE_NUMBER" ? 1 : 0;
-  return Math.min(Math.max(FIRST_POSITION, parts.index + after), Number.MAX_SAFE_INTEGER);
+  // The ending sequence number of a closed shard lies far behind its last record.
+  const closed = shard.record.closed ?? null;
+  const last = closed === null ? Number.MAX_SAFE_INTEGER : closed.lastIndex + 1;
+  return Math.min(Math.max(FIRST_POSITION, parts.index + after), last);
 }
 
 /** Of the first record that arrived at or after a time; behind the newest one when there is none. */
@@ -74,7 +78,8 @@ function checkedTimestamp({ Timestamp }: GetShardIteratorInput, nowMs: number): 
   );
 }
 
-async function positionOf(
+/** Where to begin: index of the first record to read. */
+export async function positionOf(
   env: Environment,
   input: GetShardIteratorInput,
   target: StreamTarget,
@@ -101,8 +106,9 @@ export function getShardIterator(
     handle: async ({ call }, input, target) => {
       const stream = await servingStream(env.reader, target, call.nowMs);
       const index = shardIndexOf(input.ShardId);
-      const shard = index === null ? undefined : (await env.shardMaps.of(stream)).shards[index];
-      if (shard === undefined) throw shardNotFound(index === null ? input.ShardId : shardIdOf(index), target);
+      const shard = index === null ? undefined : (await env.shardMaps.of(stream)).at(index);
+      if (shard === undefined || isExpired(shard.record, stream, call.nowMs))
+        throw shardNotFound(index === null ? input.ShardId : shardIdOf(index), target);
       const position = await positionOf(env, input, target, shard, call.nowMs);
       if (input.DryRun === true) throw dryRun();
       const { accountId, region, name } = target;

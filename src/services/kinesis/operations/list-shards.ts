@@ -11,7 +11,8 @@ import {
 } from "../access.ts";
 import type { Environment } from "../environment.ts";
 import { invalidArgument, invalidNextToken, streamNotFound } from "../errors.ts";
-import { servesData, statusOf } from "../model.ts";
+import type { StreamRecord } from "../model.ts";
+import { horizonMs, isExpired, isOpen, openedAtMs, servesData, statusOf } from "../model.ts";
 import type { NextToken } from "../next-token.ts";
 import { checkNextTokenAge, openNextToken, sealNextToken } from "../next-token.ts";
 import type { ListShardsInput, ListShardsOutput, ShardFilter } from "../shapes.generated.ts";
@@ -39,19 +40,34 @@ function targetOfListing(env: Environment, call: Call, input: ListShardsInput): 
   return { ...targetOf(token.scope.accountId, token.scope.region, token.scope.name), token };
 }
 
-/** Which shards a filter lets through. All shards are open: they differ in when they were made. */
-function filterOf(filter: ShardFilter | undefined): (shard: LiveShard) => boolean {
+/** Which shards a filter lets through. */
+function filterOf(filter: ShardFilter | undefined, stream: StreamRecord, nowMs: number): (shard: LiveShard) => boolean {
   if (filter === undefined) return () => true;
   const { Type, ShardId, Timestamp } = filter;
-  const byTime = Type === "AT_TIMESTAMP" || Type === "FROM_TIMESTAMP";
   if (Type === "AFTER_SHARD_ID" && ShardId === undefined) {
     throw invalidArgument("ShardId must be specified in a ShardFilter of type AFTER_SHARD_ID.");
   }
-  if (byTime && Timestamp === undefined)
+  if ((Type === "AT_TIMESTAMP" || Type === "FROM_TIMESTAMP") && Timestamp === undefined)
     throw invalidArgument(`Timestamp must be specified in a ShardFilter of type ${Type}.`);
-  if (Type === "AFTER_SHARD_ID") return ({ shardId }) => shardId > (ShardId ?? "");
-  if (Type === "AT_TIMESTAMP") return ({ record }) => record.createdAtMs <= (Timestamp ?? 0);
-  return () => true;
+  const endsAtOrAfter = ({ record }: LiveShard, timeMs: number): boolean =>
+    (record.closed?.atMs ?? Number.POSITIVE_INFINITY) >= timeMs;
+  const wasOpenAt = (shard: LiveShard, timeMs: number): boolean =>
+    openedAtMs(shard.record) <= timeMs && endsAtOrAfter(shard, timeMs);
+  switch (Type) {
+    case "AFTER_SHARD_ID":
+      return ({ shardId }) => shardId > (ShardId ?? "");
+    case "AT_TRIM_HORIZON":
+      // Nothing of a young stream has been trimmed: it begins with the shards that it was made with.
+      return (shard) => wasOpenAt(shard, Math.max(horizonMs(stream, nowMs), stream.createdAtMs));
+    case "AT_LATEST":
+      return ({ record }) => isOpen(record);
+    case "AT_TIMESTAMP":
+      return (shard) => wasOpenAt(shard, Timestamp ?? 0);
+    case "FROM_TIMESTAMP":
+      return (shard) => endsAtOrAfter(shard, Timestamp ?? 0);
+    case "FROM_TRIM_HORIZON":
+      return () => true;
+  }
 }
 
 export function listShards(env: Environment): Operation<ListShardsInput, ListShardsOutput, Target> {
@@ -74,9 +90,11 @@ export function listShards(env: Environment): Operation<ListShardsInput, ListSha
 
       const filter = token === null ? input.ShardFilter : (JSON.parse(token.filter ?? "null") as ShardFilter | null);
       const after = token?.after ?? input.ExclusiveStartShardId;
-      const matches = filterOf(filter ?? undefined);
+      const matches = filterOf(filter ?? undefined, stream, call.nowMs);
       const { shards } = await env.shardMaps.of(stream);
-      const rest = shards.filter((shard) => (after === undefined || shard.shardId > after) && matches(shard));
+      const isShown = ({ shardId, record }: LiveShard): boolean =>
+        (after === undefined || shardId > after) && !isExpired(record, stream, call.nowMs);
+      const rest = shards.filter((shard) => isShown(shard) && matches(shard));
       const page = rest.slice(0, Math.min(input.MaxResults ?? PAGE_COUNT_MAX, PAGE_COUNT_MAX));
       const last = page.at(-1);
       const { accountId, region, name } = target;

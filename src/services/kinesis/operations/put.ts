@@ -5,7 +5,9 @@ import type { Environment } from "../environment.ts";
 import { dryRun, invalidArgument, throughputExceeded, throughputExceededMessage, writeFailed } from "../errors.ts";
 import { encryptionType } from "../model.ts";
 import type { Put } from "../put-records.ts";
-import { checkRecordSize, putRecords as putAll } from "../put-records.ts";
+import { checkRecordSize } from "../put-records.ts";
+import { putWithinLimits } from "../put-within-limits.ts";
+import { distributed, distributesItself, withPartitionKeys } from "../record-distribution.ts";
 import { parseSequenceNumber } from "../sequence.ts";
 import type {
   PutRecordInput,
@@ -43,10 +45,13 @@ export function putRecord(env: Environment): Operation<PutRecordInput, PutRecord
     access: async ({ call }, input) => accessTo("PutRecord", targetOfInput(call, input)),
     handle: async ({ call }, input, target) => {
       const stream = await servingStream(env.reader, target, call.nowMs);
-      checkRecordSize(stream, input, "data");
+      const records = distributesItself(stream)
+        ? await distributed(env, stream, [input])
+        : withPartitionKeys([input], () => "partitionKey");
+      for (const record of records) checkRecordSize(stream, record, "data");
       checkOrdering(target, input.SequenceNumberForOrdering, call.nowMs);
       if (input.DryRun === true) throw dryRun();
-      const [put] = await putAll(env, call, stream, target, [input]);
+      const [put] = await putWithinLimits(env, call, stream, target, records);
       if (put?.kind === "throttled") throw throughputExceeded(put.shardId, target);
       if (put?.kind !== "placed") throw writeFailed();
       const { shardId, sequenceNumber } = put;
@@ -73,14 +78,17 @@ export function putRecords(env: Environment): Operation<PutRecordsInput, PutReco
     access: async ({ call }, input) => accessTo("PutRecords", targetOfInput(call, input)),
     handle: async ({ call }, input, target) => {
       const stream = await servingStream(env.reader, target, call.nowMs);
+      const records = distributesItself(stream)
+        ? await distributed(env, stream, input.Records)
+        : withPartitionKeys(input.Records, (position) => `records.${position + 1}.member.partitionKey`);
       let bytes = 0;
-      for (let position = 0; position < input.Records.length; position++) {
-        const record = input.Records[position];
+      for (let position = 0; position < records.length; position++) {
+        const record = records[position];
         if (record !== undefined) bytes += checkRecordSize(stream, record, `records.${position + 1}.member.data`);
       }
       if (bytes > REQUEST_BYTES_MAX) throw invalidArgument("Records size exceeds 10 MB limit");
       if (input.DryRun === true) throw dryRun();
-      const puts = await putAll(env, call, stream, target, input.Records);
+      const puts = await putWithinLimits(env, call, stream, target, records);
       const failedCount = puts.filter(({ kind }) => kind !== "placed").length;
       return {
         output: {

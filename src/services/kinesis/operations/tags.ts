@@ -1,4 +1,11 @@
-import type { Operation, OperationContext, Outcome } from "../../../gateway/contract.ts";
+import type {
+  AccessCheck,
+  AuditDetails,
+  Call,
+  Operation,
+  OperationContext,
+  Outcome,
+} from "../../../gateway/contract.ts";
 import type { NamesStream, StreamTarget } from "../access.ts";
 import {
   accessTo,
@@ -9,8 +16,10 @@ import {
   targetOfArn,
   targetOfInput,
 } from "../access.ts";
+import type { ConsumerTarget } from "../consumers.ts";
+import { checkOnConsumer, consumerOfArn, consumerResource, existingConsumer, isConsumerArn } from "../consumers.ts";
 import { TAG_COUNT_MAX } from "../model.ts";
-import { streamKey, streams } from "../records.ts";
+import { consumers, streamKey, streams } from "../records.ts";
 import type {
   AddTagsToStreamInput,
   ListTagsForResourceInput,
@@ -23,7 +32,7 @@ import type {
   TagResourceInput,
   UntagResourceInput,
 } from "../shapes.generated.ts";
-import { checkStreamArn, checkTags } from "../tags.ts";
+import { checkTags } from "../tags.ts";
 
 type Tags = Readonly<Record<string, string>>;
 
@@ -38,12 +47,39 @@ const tagList = (tags: Tags): readonly Tag[] =>
     .toSorted()
     .map((Key) => ({ Key, Value: tags[Key] ?? "" }));
 
+/** What an ARN names: a stream, or one of its consumers. */
+type Tagged = StreamTarget | ConsumerTarget;
+
+const taggedOf = (call: Call, { ResourceARN: arn }: { readonly ResourceARN: string }): Tagged =>
+  isConsumerArn(arn) ? consumerOfArn(call, arn) : targetOfArn(call, arn);
+
+/** The check on a stream; on a consumer with its own tags as conditions. */
+async function checkOnTagged(
+  { read }: OperationContext,
+  action: string,
+  target: Tagged,
+  context: Readonly<Record<string, string | readonly string[]>> = {},
+): Promise<AccessCheck> {
+  if (!("consumerArn" in target)) return checkOn(action, target, context);
+  const check = await checkOnConsumer(read, action, target);
+  return { ...check, context: { ...check.context, ...context } };
+}
+
+const resourceOf = (target: Tagged): AuditDetails =>
+  "consumerArn" in target ? consumerResource(target) : streamResource(target);
+
 async function change(
   { call, read }: OperationContext,
-  target: StreamTarget,
+  target: Tagged,
   apply: (tags: Tags) => Tags,
 ): Promise<Outcome<Nothing>> {
   const stream = await existingStream(read, target, call.nowMs);
+  if ("consumerArn" in target) {
+    const consumer = await existingConsumer(read, stream, target, call.nowMs);
+    const tagged = { ...consumer, tags: apply(consumer.tags) };
+    const writes = [consumers.put([stream.streamId, consumer.name], tagged)];
+    return { output: {}, writes, audit: consumerResource(target) };
+  }
   const changed = { ...stream, tags: apply(stream.tags) };
   return { output: {}, writes: [streams.put(streamKey(target), changed)], audit: streamResource(target) };
 }
@@ -102,36 +138,40 @@ export const listTagsForStream: Operation<ListTagsForStreamInput, ListTagsForStr
   },
 };
 
-export const tagResource: Operation<TagResourceInput, Nothing, StreamTarget> = {
+export const tagResource: Operation<TagResourceInput, Nothing, Tagged> = {
   event: "management",
   readOnly: false,
   describe: (input) => describeArn(input, { tags: input.Tags }),
-  access: async ({ call }, input) => {
-    const target = targetOfArn(call, checkStreamArn(input.ResourceARN));
-    return { checks: [checkOn("TagResource", target, tagContext(input.Tags))], target };
+  access: async (context, input) => {
+    const target = taggedOf(context.call, input);
+    return { checks: [await checkOnTagged(context, "TagResource", target, tagContext(input.Tags))], target };
   },
   handle: (context, input, target) => change(context, target, added(target, input.Tags)),
 };
 
-export const untagResource: Operation<UntagResourceInput, Nothing, StreamTarget> = {
+export const untagResource: Operation<UntagResourceInput, Nothing, Tagged> = {
   event: "management",
   readOnly: false,
   describe: (input) => describeArn(input, { tagKeys: input.TagKeys }),
-  access: async ({ call }, input) => {
-    const target = targetOfArn(call, checkStreamArn(input.ResourceARN));
-    return { checks: [checkOn("UntagResource", target, { "aws:TagKeys": input.TagKeys })], target };
+  access: async (context, input) => {
+    const target = taggedOf(context.call, input);
+    const tagKeys = { "aws:TagKeys": input.TagKeys };
+    return { checks: [await checkOnTagged(context, "UntagResource", target, tagKeys)], target };
   },
   handle: (context, input, target) => change(context, target, removed(input.TagKeys)),
 };
 
-export const listTagsForResource: Operation<ListTagsForResourceInput, ListTagsForResourceOutput, StreamTarget> = {
+export const listTagsForResource: Operation<ListTagsForResourceInput, ListTagsForResourceOutput, Tagged> = {
   event: "management",
   readOnly: true,
   describe: (input) => describeArn(input, {}),
-  access: async ({ call }, input) =>
-    accessTo("ListTagsForResource", targetOfArn(call, checkStreamArn(input.ResourceARN))),
+  access: async (context, input) => {
+    const target = taggedOf(context.call, input);
+    return { checks: [await checkOnTagged(context, "ListTagsForResource", target)], target };
+  },
   handle: async ({ call, read }, _input, target) => {
     const stream = await existingStream(read, target, call.nowMs);
-    return { output: { Tags: tagList(stream.tags) }, audit: streamResource(target) };
+    const { tags } = "consumerArn" in target ? await existingConsumer(read, stream, target, call.nowMs) : stream;
+    return { output: { Tags: tagList(tags) }, audit: resourceOf(target) };
   },
 };

@@ -3,19 +3,32 @@ import { createCipheriv, createDecipheriv, createHash, randomBytes } from "node:
 import type { SealedBytes } from "../../../base/brand.ts";
 import type { MovableClock } from "../../../base/clock.ts";
 import { movableClock } from "../../../base/clock.ts";
-import { ServiceError } from "../../../base/errors.ts";
+import { internalFailure, ServiceError } from "../../../base/errors.ts";
 import { systemRandom } from "../../../base/random.ts";
 import type { DataKeys } from "../../../envelope/data-keys.ts";
+import { compilePolicy } from "../../../authz/compile.ts";
+import { requestContext } from "../../../authz/context.ts";
+import { decide } from "../../../authz/decide.ts";
 import { createDataKeys } from "../../../envelope/data-keys.ts";
 import type { DataKeyScope, KeyService } from "../../../envelope/key-service.ts";
 import type { SecretBox } from "../../../envelope/secret-box.ts";
-import type { Access, Call, Dispatch, Principal, Service } from "../../../gateway/contract.ts";
+import type {
+  Access,
+  AccessCheck,
+  Afterwards,
+  Call,
+  Dispatch,
+  OperationContext,
+  Principal,
+  Service,
+} from "../../../gateway/contract.ts";
 import { RecordReader } from "../../../store/caching-reader.ts";
 import { memoryMetadataStore } from "../../../store/memory-metadata-store.ts";
 import { memoryRecordLog } from "../../../store/memory-record-log.ts";
 import type { MetadataStore } from "../../../store/metadata-store.ts";
 import type { RecordLog } from "../../../store/record-log.ts";
-import { createKinesisService } from "../api.ts";
+import { createKinesisService, type KinesisDeps } from "../api.ts";
+import type { ResourcePolicyLanguage } from "../resource-policies.ts";
 import { TRANSITION_MS } from "../model.ts";
 import type { Operations } from "../shapes.generated.ts";
 
@@ -138,6 +151,40 @@ export class FakeKms implements KeyService, Dispatch {
   }
 }
 
+/** The real policy language, among principals who are all there and have no ids. */
+export const policyLanguage: ResourcePolicyLanguage = {
+  compilePolicy: (document, id, ids) => compilePolicy(document, { id, kind: "resource", lengthMax: 100_000 }, ids),
+  principals: {
+    bind: () => Promise.resolve({ ids: {}, unknown: [] }),
+    nameOf: (_read, arn) => Promise.resolve(arn),
+    show: (_read, document) => Promise.resolve(document),
+  },
+};
+
+/** What every principal of these tests carries: what it may not do is for the resource's policy to say. */
+const ALLOW_ALL = compilePolicy(
+  JSON.stringify({ Version: "2012-10-17", Statement: [{ Effect: "Allow", Action: "*", Resource: "*" }] }),
+  { id: "inline:all", kind: "identity", lengthMax: 1_000 },
+);
+
+function isAllowed(call: Call, check: AccessCheck): boolean {
+  const { resourceAccountId, resourcePolicy = null } = check;
+  const { type, arn, accountId, userId } = call.principal;
+  return decide({
+    principal: { type, arn, accountId, userId },
+    action: check.action,
+    resource: check.resource,
+    resourceAccountId,
+    identityPolicies: [ALLOW_ALL],
+    boundary: null,
+    sessionPolicies: null,
+    serviceControlPolicies: [],
+    resourcePolicy,
+    resourcePolicyMode: check.resourcePolicyMode ?? "optional",
+    context: requestContext(call, { principalTags: {}, resourceAccountId, own: check.context ?? {} }),
+  }).allowed;
+}
+
 export class TestKinesis {
   readonly clock: MovableClock = movableClock();
   readonly kms: FakeKms = new FakeKms();
@@ -147,6 +194,10 @@ export class TestKinesis {
   readonly reader: RecordReader = new RecordReader(this.metadata);
   readonly records: RecordLog;
   service: Service;
+  /** Set before `restarted`. */
+  streamLimits: "none" | "aws" = "none";
+  /** What else the service is given; set before `restarted`. */
+  further: Partial<KinesisDeps> = {};
   /** Actions asked for, in order, and who is denied what. */
   readonly actions: string[] = [];
   readonly denied = new Set<string>();
@@ -168,6 +219,9 @@ export class TestKinesis {
       clock,
       dispatch: kms,
       random: systemRandom(),
+      streamLimits: this.streamLimits,
+      ...policyLanguage,
+      ...this.further,
     });
     return this.service;
   }
@@ -196,14 +250,22 @@ export class TestKinesis {
     if (operation === undefined) throw new Error(`no operation ${name}`);
     for (;;) {
       const { reader, expectations } = this.reader.tracking();
-      const context = { call: this.call(name, who), read: reader };
-      const access = (await operation.access(context, input)) as Access<unknown>;
-      for (const { action } of access.checks) {
-        this.actions.push(action);
-        if (this.denied.has(action))
-          throw new ServiceError("AccessDeniedException", `not authorized to perform: ${action}`);
-      }
-      await operation.check?.(context, input, access.target);
+      const permit = async (given: OperationContext): Promise<Access<unknown>> => {
+        const access = (await operation.access(given, input)) as Access<unknown>;
+        for (const check of access.checks) {
+          this.actions.push(check.action);
+          if (this.denied.has(check.action) || !isAllowed(given.call, check))
+            throw new ServiceError("AccessDeniedException", `not authorized to perform: ${check.action}`);
+        }
+        await operation.check?.(given, input, access.target);
+        return access;
+      };
+      const afterwards: Afterwards = {
+        stillPermitted: async () => void (await permit({ call: this.call(name, who), read: this.reader })),
+        endedBy: async (error) => (error instanceof ServiceError ? error : internalFailure(error)),
+      };
+      const context = { call: this.call(name, who), read: reader, afterwards };
+      const access = await permit(context);
       const outcome = await operation.handle(context, input, access.target);
       const writes = outcome.writes ?? [];
       if (writes.length > 0 && (await this.metadata.commit({ expect: expectations(), writes })) === "conflict")

@@ -1,6 +1,6 @@
 import type { OperationContext } from "../../../gateway/contract.ts";
 import type { Write } from "../../../store/metadata-store.ts";
-import { CIPHERTEXT_BYTES_MAX, type CiphertextHeader, sealCiphertext } from "../ciphertext.ts";
+import { CIPHERTEXT_BYTES_MAX, sealBehind } from "../ciphertext.ts";
 import { COMMITTING_NONCE_BYTES } from "../../../crypto/aead.ts";
 import { type EncryptionContext, canonicalContext } from "../encryption-context.ts";
 import { internal, unsupported } from "../errors.ts";
@@ -30,22 +30,21 @@ export async function encryptUnder(
 ): Promise<{ readonly ciphertext: Uint8Array; readonly writes: readonly Write[] }> {
   const canonical = canonicalContext(context);
   const nonce = kms.random.bytes(COMMITTING_NONCE_BYTES);
-  const { keyId, accountId, region } = key;
   const materialId = requireMaterialId(key);
-  const header: CiphertextHeader = { keyId, accountId, region, materialId, nonce };
-  const run = (material: Uint8Array): Uint8Array => sealCiphertext(material, header, canonical, plaintext);
-  const made = named.isNew ? createKey(kms, key, run) : { ...(await useCurrent(kms, read, key, run)), writes: [] };
-  if (made.value.byteLength > CIPHERTEXT_BYTES_MAX) throw internal(new Error("a ciphertext is longer than KMS allows"));
-  return { ciphertext: made.value, writes: made.writes };
+  const start = kms.headerStarts.of(key, materialId);
+  const run = (material: Uint8Array): Uint8Array => sealBehind(material, start, nonce, canonical, plaintext);
+  if (named.isNew) {
+    const made = createKey(kms, key, run);
+    return { ciphertext: withinLimit(made.value), writes: made.writes };
+  }
+  const used = await kms.materials.use(read, key, materialId, run);
+  if (used === null) throw internal(new Error(`key ${key.keyId} has no material ${materialId}`));
+  return { ciphertext: withinLimit(used.value), writes: NO_WRITES };
 }
 
-async function useCurrent<T>(
-  kms: KmsParts,
-  read: OperationContext["read"],
-  key: KeyRecord,
-  run: (material: Uint8Array) => T,
-): Promise<{ readonly value: T }> {
-  const used = await kms.materials.use(read, key, requireMaterialId(key), run);
-  if (used === null) throw internal(new Error(`key ${key.keyId} has no material ${key.materialId}`));
-  return used;
+const NO_WRITES: readonly Write[] = [];
+
+function withinLimit(ciphertext: Uint8Array): Uint8Array {
+  if (ciphertext.byteLength > CIPHERTEXT_BYTES_MAX) throw internal(new Error("a ciphertext is longer than KMS allows"));
+  return ciphertext;
 }

@@ -1,7 +1,7 @@
 import { validationError } from "../../../base/errors.ts";
 import type { ContextValues } from "../../../authz/types.ts";
 import type { AccessCheck, Call, Operation, OperationContext } from "../../../gateway/contract.ts";
-import { auditedKeys, keyAccess, type KeyUse, lowerCamel } from "../access.ts";
+import { auditedKeys, changedCheck, keyAccess, type KeyUse, lowerCamel } from "../access.ts";
 import { contextConditions } from "../encryption-context.ts";
 import { accessDenied, dryRunSucceeded, grantNotFound, invalidGrantId, keyNotFound } from "../errors.ts";
 import { readGrant, retirementOf } from "../grants/applied.ts";
@@ -230,9 +230,8 @@ async function grantOfToken(kms: KmsParts, { call, read }: OperationContext, tok
 function retireAccess(kms: KmsParts, context: OperationContext, { key, grant }: Retirement): AccessCheck {
   const named: NamedKey = { arn: keyArnOf(key), accountId: key.accountId, record: key, alias: null, isNew: false };
   const policy = kms.policies.of(key);
-  return {
-    ...keyAccess(kms, context, named, RETIRE),
+  return changedCheck(keyAccess(kms, context, named, RETIRE), {
     resourcePolicy: { ...policy, statements: policy.statements.filter(({ effect }) => effect === "Deny") },
     grants: () => Promise.resolve(retirementOf(context.call, key, grant)),
-  };
+  });
 }

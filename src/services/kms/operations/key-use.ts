@@ -146,15 +146,15 @@ export function keyUse<Input extends KeyUseInput, Output extends object>(
         wipe(...Object.values(output).filter((member) => member instanceof Uint8Array));
         throw dryRunSucceeded();
       }
-      return { output, ...(writes === undefined ? {} : { writes }), audit: usedMaterial(key, materialId) };
+      return { output, writes, audit: usedMaterial(key, materialId) };
     },
   };
 }
 
 /** What the event of a use of key material says beside its request parameters. */
 export const usedMaterial = (key: KeyRecord, materialId: string | undefined): AuditDetails => ({
-  ...auditedKeys(key),
-  ...(materialId === undefined ? {} : { additionalEventData: { keyMaterialId: materialId } }),
+  resources: auditedKeys(key).resources,
+  additionalEventData: materialId === undefined ? undefined : { keyMaterialId: materialId },
 });
 
 /** Request parameters as the trail keeps them: never plaintexts, messages, ciphertexts or signatures. */
@@ -163,10 +163,4 @@ export const describeUse = (
   context: EncryptionContext | undefined,
   others: Readonly<Record<string, unknown>>,
   dryRun: boolean | undefined,
-): AuditDetails => ({
-  requestParameters: {
-    ...(keyId === undefined ? {} : { keyId }),
-    ...(context === undefined ? {} : { encryptionContext: context }),
-    ...Object.fromEntries(Object.entries({ ...others, dryRun }).filter(([, value]) => value !== undefined)),
-  },
-});
+): AuditDetails => ({ requestParameters: { keyId, encryptionContext: context, ...others, dryRun } });

@@ -3,6 +3,7 @@ import type { AccessCheck, Call, Operation } from "../../../gateway/contract.ts"
 import {
   accountAccess,
   auditedKeys,
+  changedCheck,
   keyAccess,
   kindConditions,
   lowerCamel,
@@ -143,7 +144,7 @@ export const updatePrimaryRegion = (kms: KmsParts): Operation<UpdatePrimaryRegio
       const { region, accountId } = successor;
       const there = { ...context, call: { ...context.call, region } };
       const target = { arn: keyArnOf(successor), accountId, record: successor, alias: null, isNew: false };
-      checks.push({ ...keyAccess(kms, there, target, "kms:UpdatePrimaryRegion", { conditions }), region });
+      checks.push(changedCheck(keyAccess(kms, there, target, "kms:UpdatePrimaryRegion", { conditions }), { region }));
     }
     return { checks, target: { named, successor } };
   },
