@@ -16,7 +16,7 @@ export default defineConfig({
         test: {
           ...shared,
           name: "unit",
-          include: ["src/**/*.test.ts", "tools/**/*.test.ts", "bench/**/*.test.ts"],
+          include: ["src/**/*.test.ts", "tools/**/*.test.ts", "bench/**/*.test.ts", "client/**/*.test.ts"],
           exclude: ["tools/fixtures/**"],
           testTimeout: 20_000,
         },

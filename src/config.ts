@@ -36,7 +36,11 @@ export interface ServerConfig {
   readonly streamSuite: "aes" | "xchacha";
   /** Whether shards and requests to streams have AWS's limits. */
   readonly streamLimits: "none" | "aws";
+  /** Hosts of identity providers that may be asked: names, or `*.` and a name. Null: all. */
+  readonly oidcHosts: readonly string[] | null;
   readonly testHooks: boolean;
+  /** Front-end processes; 0: one process does everything. */
+  readonly workers: number;
 }
 
 /** An operator's own figures, by quota code or name, and where they were read: whoever has to mend them is told. */
@@ -57,6 +61,18 @@ export function parseSealChoice(text: string): SealChoice | null {
   if (text === "file") return { kind: "file", path: null };
   if (text.startsWith("file:") && text.length > 5) return { kind: "file", path: resolve(text.slice(5)) };
   return null;
+}
+
+/** A name, an IPv4 address, or `*.` and a name; or an IPv6 address. */
+const HOST = /^(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$|^[0-9a-f]*:[0-9a-f:.]*$/;
+
+/** Hosts with commas between, in lower case; null if one of them is something else, such as a URL or a host with a port. */
+export function parseHosts(list: string): readonly string[] | null {
+  const hosts = list
+    .toLowerCase()
+    .split(",")
+    .map((host) => host.trim());
+  return hosts.every((host) => HOST.test(host)) ? hosts : null;
 }
 
 /** Service Quotas' own bound (model: QuotaValue). */

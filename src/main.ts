@@ -25,7 +25,7 @@ import { writePrivateFile } from "./server/private-file.ts";
 import { requireKnownQuotas } from "./server/quotas.ts";
 import { streamSuiteRoutes } from "./server/stream-suite.ts";
 import { streamAdministration } from "./server/streams.ts";
-import { answerWhy, type WhyAnswer } from "./server/why.ts";
+import { answerWhy, type WhyAnswer, type WhyQuestion } from "./server/why.ts";
 import { newAccountId } from "./services/iam/accounts.ts";
 import { type DataDirectory, openDataDirectory } from "./store/data-directory.ts";
 import { DataDirectoryInUseError, lockDataDirectory } from "./store/data-directory-lock.ts";
@@ -276,14 +276,14 @@ const accountsOf = (opened: Opened, { operatorOperations: operations }: Api): Ac
   accountAdministration({ ...opened, ...opened.chosen, operations, managementAccountId: opened.chosen.accountId });
 
 /** The denials that are stored, of a request or event; without an id the latest. No server may run on the directory meanwhile. */
-export async function storedDenials(dataDir: string, id: string | null): Promise<WhyAnswer> {
+export async function storedDenials(dataDir: string, question: WhyQuestion): Promise<WhyAnswer> {
   try {
     const directory = await openDirectory(dataDir);
     const lock = await lockDataDirectory(directory);
     let store: MetadataStore | null = null;
     try {
       store = await openMetadata(directory);
-      return await answerWhy({ store, clock: systemClock() }, id);
+      return await answerWhy({ store, clock: systemClock() }, question);
     } finally {
       await store?.close();
       await lock.release();
@@ -336,6 +336,7 @@ async function startOpened({ config, opened, log, ask, realClock, testClock }: S
       ...opened.chosen,
       kmsQuotas: config.kmsQuotas,
       streamLimits: config.streamLimits,
+      oidcHosts: config.oidcHosts,
       streamSuite: config.streamSuite,
       records,
       signatureClock: realClock,
@@ -407,6 +408,7 @@ async function administer(running: Running): Promise<RunningServer> {
   const status = async (): Promise<Record<string, unknown>> => ({
     ...describe(),
     seal: opened.sealKind,
+    frontEnds: listeners.frontEnds(),
     hasRootKey: (await readSealConfiguration(opened.store)) !== null,
   });
   // One after the other: a seal must not cross an unseal.
@@ -421,11 +423,11 @@ async function administer(running: Running): Promise<RunningServer> {
     ...adminRoutes({
       status,
       testClock,
-      why: (id) => answerWhy(opened, id),
+      why: (question) => answerWhy(opened, question),
       accounts: accountsOf(opened, api),
       streams: streamAdministration({ ...opened, ...opened.chosen, ...api, operations: api.operatorOperations }),
       isSealed: () => opened.keyring.isSealed,
-      seal: () => inTurn(() => sealAll(opened, api)),
+      seal: () => inTurn(() => sealAll(opened, api)).finally(() => listeners.tellHealth()),
       unseal: (passphrase) =>
         inTurn(async () => {
           const provider = providerOf(opened, passphrase);
@@ -435,7 +437,7 @@ async function administer(running: Running): Promise<RunningServer> {
               "This server is sealed with a passphrase, and none was given.",
             );
           if (opened.keyring.isSealed) await unseal(opened, api, provider);
-        }),
+        }).finally(() => listeners.tellHealth()),
     }),
   };
   const admin = await openAdminSocket(opened.directory.runPath, "admin.sock", routes);

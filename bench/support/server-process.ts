@@ -12,8 +12,9 @@ const LOG_LENGTH_MAX = 65_536;
 const TICK_US = 10_000;
 
 /**
- * CPU time of a process so far, user and system, all threads, in microseconds. From the scheduler's own count in
- * nanoseconds: the usual one in hundredths of a second is too coarse for slices of a second.
+ * CPU time of a process and its children (a server's front-ends) so far, user and system, all threads, in microseconds.
+ * From the scheduler's own count in nanoseconds: the usual one in hundredths of a second is too coarse for slices of a
+ * second.
  */
 export function cpuTimeUs(pid: number): number {
   let ns = 0;
@@ -22,7 +23,7 @@ export function cpuTimeUs(pid: number): number {
     const schedstat = readIfThere(`/proc/${pid}/task/${thread}/schedstat`);
     ns += Number(schedstat.split(" ")[0]);
   }
-  return ns / 1000;
+  return ns / 1000 + childrenOf(pid).reduce((sum, child) => sum + cpuTimeUs(child), 0);
 }
 
 /** The usual count. It knows threads that have ended, too: some servers start one for each connection. */
@@ -31,6 +32,12 @@ export function coarseCpuTimeUs(pid: number): number {
   const fields = (readIfThere(`/proc/${pid}/stat`).split(") ").at(-1) ?? "").split(" ");
   return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) * TICK_US;
 }
+
+/** The processes that any thread of this one started. Throws when the process has ended. */
+const childrenOf = (pid: number): readonly number[] =>
+  readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
+    [...readIfThere(`/proc/${pid}/task/${thread}/children`).matchAll(/[1-9]\d*/g)].map(([child]) => Number(child)),
+  );
 
 function readIfThere(path: string): string {
   try {
@@ -83,10 +90,11 @@ export async function stopProcess(child: ChildProcess): Promise<void> {
 }
 
 /** Our own server, in its own process, on a fresh data directory that is removed afterwards. */
-export async function startWaxseal(): Promise<Target & { readonly dataDir: string }> {
+export async function startWaxseal(workers = 0): Promise<Target & { readonly dataDir: string }> {
   const dataDir = mkdtempSync(join(tmpdir(), "waxseal-bench-"));
   const command = fileURLToPath(new URL("../../../bin/waxseal.js", import.meta.url));
-  const { child, ready } = await startProcess([command, "serve", "--data-dir", dataDir, "--port", "0", "--json"]);
+  const args = ["--data-dir", dataDir, "--port", "0", "--json", "--workers", String(workers)];
+  const { child, ready } = await startProcess([command, "serve", ...args]);
   const root = JSON.parse(readFileSync(join(dataDir, "private", "root-credentials.json"), "utf8")) as {
     readonly accessKeyId: string;
     readonly secretAccessKey: string;

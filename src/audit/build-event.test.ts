@@ -23,6 +23,13 @@ describe("events", () => {
     expect(event.errorCode).toBeUndefined();
   });
 
+  test("neither an agent nor an error message takes more than CloudTrail's one KB", () => {
+    const error = { code: "ValidationException", message: "m".repeat(9_000) };
+    const event = buildEvent(subjectOf({ call: callOf({ userAgent: "a".repeat(9_000) }), error }));
+    expect(event.userAgent).toBe("a".repeat(1_024));
+    expect(event.errorMessage).toBe("m".repeat(1_024));
+  });
+
   test("a service's call for its caller keeps the caller and shows the service in place of address and agent", () => {
     const call = callOf({ via: { service: "kinesis" }, tls: { version: "TLSv1.3", cipherSuite: "X", host: "h" } });
     const event = buildEvent(subjectOf({ call }));

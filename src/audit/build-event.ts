@@ -24,6 +24,11 @@ export interface EventSubject {
   readonly recipientAccountId?: string;
 }
 
+/** Of the agent and of the error message; what goes beyond is cut off (CloudTrail User Guide, "record contents": 1 KB). */
+const TEXT_LENGTH_MAX = 1_024;
+const cut = (text: string): string =>
+  text.length <= TEXT_LENGTH_MAX ? text : text.slice(0, TEXT_LENGTH_MAX).toWellFormed();
+
 const serviceHost = (service: string): string => `${service}.amazonaws.com`;
 
 /** Builds the CloudTrail record of a call: who, when, from where, what, and how it ended. */
@@ -76,9 +81,9 @@ function eventOf(
     eventName: call.operation,
     awsRegion: call.region,
     sourceIPAddress: viaHost ?? call.sourceIp,
-    userAgent: viaHost ?? call.userAgent,
+    userAgent: viaHost ?? cut(call.userAgent),
     errorCode: error === undefined ? undefined : recordedErrorCode(subject.eventSource, error.code),
-    errorMessage: error === undefined || error.message === "" ? undefined : recordedErrorMessage(error.message),
+    errorMessage: error === undefined || error.message === "" ? undefined : cut(recordedErrorMessage(error.message)),
     requestParameters: details.requestParameters ?? null,
     responseElements: error === undefined ? (details.responseElements ?? null) : null,
     additionalEventData: details.additionalEventData,

@@ -1,7 +1,8 @@
 /** One decision has a bounded cost, whatever a policy of the size limit is multiplied with; the rest is decided against the caller. */
 import { describe, expect, test } from "vitest";
 import { systemClock } from "../base/clock.ts";
-import { allowsPrincipal, decide } from "./decide.ts";
+import { allowsPrincipal, decide, decideIn } from "./decide.ts";
+import { evaluationOf, STEPS_MAX } from "./evaluation.ts";
 import { policyOf, requestOf } from "./testing/requests.ts";
 
 /** Some ten milliseconds are meant; a busy machine gets room. Without the bound these take from 0.5 s to 14 s. */
@@ -89,5 +90,35 @@ describe("when the work is used up", () => {
     const small = policyOf("identity", [{ Condition: { StringLike: { "k:x": "*b" } } }]);
     decide(requestOf({ identityPolicies: [policyOf("identity", [{ Condition: heavy }])], context }));
     expect(decide(requestOf({ identityPolicies: [small], context: new Map([["k:x", "ab"]]) })).allowed).toBe(true);
+  });
+});
+
+describe("where everything is `*` and nothing is compared", () => {
+  const costOf = (request: ReturnType<typeof requestOf>): number => {
+    const evaluation = evaluationOf(request);
+    decideIn(evaluation);
+    return STEPS_MAX - evaluation.stepsLeft;
+  };
+
+  test("each statement that is asked, and each condition, costs", () => {
+    const nothingMissing = { Null: { "k:x": "false" } };
+    const statements = Array.from({ length: 500 }, () => ({ Condition: nothingMissing }));
+    expect(costOf(requestOf({ identityPolicies: [policyOf("identity", statements)] }))).toBeGreaterThan(8000);
+    const denying = statements.map((statement) => ({ ...statement, Effect: "Deny" }));
+    expect(costOf(requestOf({ identityPolicies: [policyOf("identity", denying)] }))).toBeGreaterThan(8000);
+    const resourcePolicy = policyOf(
+      "key",
+      statements.map((statement) => ({ ...statement, Principal: "*" })),
+    );
+    expect(costOf(requestOf({ resourcePolicy }))).toBeGreaterThan(8000);
+  });
+
+  test("so does each that is passed over, and each value that a `*` is asked for", () => {
+    const others = Array.from({ length: 1000 }, () => ({ Effect: "Deny", Principal: { AWS: "444455556666" } }));
+    expect(costOf(requestOf({ resourcePolicy: policyOf("key", others) }))).toBeGreaterThanOrEqual(2000);
+    const condition = { Condition: { "ForAllValues:StringLike": { [KEY]: "*" } } };
+    const identityPolicies = [policyOf("identity", [condition])];
+    const context = new Map([[KEY.toLowerCase(), NAMES]]);
+    expect(costOf(requestOf({ identityPolicies, context }))).toBeGreaterThan(4 * NAMES.length);
   });
 });

@@ -1,7 +1,7 @@
 import { compileActions, compileResources } from "./actions-and-resources.ts";
 import { compileCondition, type ConditionTest } from "./conditions.ts";
 import { parsePolicy, type ParsedStatement, type PolicyOptions } from "./parse.ts";
-import { settled } from "./evaluation.ts";
+import { charge, settled, STATEMENT_STEPS } from "./evaluation.ts";
 import { bindPrincipals, matchNotPrincipal, matchPrincipal, namesIn, type PrincipalIds } from "./principals.ts";
 import type { AuthorizationRequest, CompiledPolicy, CompiledStatement, Evaluation, PrincipalMatch } from "./types.ts";
 
@@ -18,6 +18,7 @@ export function compilePolicy(document: string, options: PolicyOptions, ids: Pri
     id: options.id,
     statements: policy.statements.map((statement) => compileStatement(statement, variables, ids)),
     principals: [...new Set(policy.statements.flatMap(({ principals }) => namesIn(principals?.set ?? null)))],
+    principalIds: ids,
   };
 }
 
@@ -35,7 +36,7 @@ function compileStatement(statement: ParsedStatement, variables: boolean, ids: P
     effect,
     matchesPrincipal: compilePrincipals(statement.principals, ids),
     matches: (evaluation) =>
-      settled(coversAction(evaluation.action, evaluation), evaluation, effect) &&
+      settled(charge(evaluation, STATEMENT_STEPS) && coversAction(evaluation.action, evaluation), evaluation, effect) &&
       (coversResource === null ||
         settled(coversResource(evaluation.request.resource, evaluation), evaluation, effect)) &&
       allHold(conditions, evaluation, effect),
@@ -43,7 +44,9 @@ function compileStatement(statement: ParsedStatement, variables: boolean, ids: P
 }
 
 function allHold(conditions: readonly ConditionTest[], evaluation: Evaluation, effect: "Allow" | "Deny"): boolean {
-  for (const holds of conditions) if (!settled(holds(evaluation), evaluation, effect)) return false;
+  for (const holds of conditions) {
+    if (!settled(charge(evaluation, STATEMENT_STEPS) && holds(evaluation), evaluation, effect)) return false;
+  }
   return true;
 }
 

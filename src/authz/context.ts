@@ -1,3 +1,4 @@
+import { type Lazy, madeNow } from "../base/lazy.ts";
 import { parseArn } from "../base/arn.ts";
 import { isoSeconds } from "../base/time.ts";
 import type { ContextValue, ContextValues, RequestContext } from "./types.ts";
@@ -47,6 +48,9 @@ export interface OrganizationPlaces {
   readonly resource?: OrganizationPlace | null;
   readonly source?: OrganizationPlace | null;
 }
+
+/** An operation's own condition keys, made now if they were not before. */
+export const ownContext = (context: Lazy<ContextValues> | undefined): ContextValues => madeNow(context ?? {});
 
 export interface ContextOptions {
   /** The tags of the user or role; tags of the session win over them. */

@@ -8,7 +8,7 @@
  * 5. across accounts both sides must allow;
  * 6. where none of them allows and none denies, a grant may (`decideByGrants`).
  */
-import { evaluationOf } from "./evaluation.ts";
+import { charge, evaluationOf, LOOK_STEPS } from "./evaluation.ts";
 import type {
   ApplicableGrant,
   AuthorizationRequest,
@@ -28,12 +28,14 @@ interface ResourceGrant {
 }
 
 /** May the principal do this? Never throws; what no policy speaks of is denied. */
-export function decide(request: AuthorizationRequest): Decision {
-  const evaluation = evaluationOf(request);
+export const decide = (request: AuthorizationRequest): Decision => decideIn(evaluationOf(request));
+
+/** The same, for whoever asks what it cost. */
+export function decideIn(evaluation: Evaluation): Decision {
   return (
     explicitDeny(evaluation) ??
     serviceControlDenial(evaluation) ??
-    allowedBySides(evaluation, resourceGrant(request.resourcePolicy, evaluation))
+    allowedBySides(evaluation, resourceGrant(evaluation.request.resourcePolicy, evaluation))
   );
 }
 
@@ -153,6 +155,7 @@ function resourceGrant(policy: CompiledPolicy | null, evaluation: Evaluation): R
   let strongest: CompiledStatement | null = null;
   let match: PrincipalMatch = "none";
   for (const statement of policy.statements) {
+    charge(evaluation, LOOK_STEPS);
     if (statement.effect !== "Allow") continue;
     const candidate = statement.matchesPrincipal(evaluation.request);
     if (STRENGTH[candidate] <= STRENGTH[match] || !statement.matches(evaluation)) continue;
@@ -189,6 +192,7 @@ function firstMatch(
   evaluation: Evaluation,
 ): DecidingStatement | null {
   for (const statement of policy.statements) {
+    charge(evaluation, LOOK_STEPS);
     if (statement.effect !== effect) continue;
     if (statement.matchesPrincipal(evaluation.request) !== "none" && statement.matches(evaluation))
       return named(policy, statement);

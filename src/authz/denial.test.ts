@@ -27,6 +27,14 @@ test.each<[Decision["reason"], PolicyKind, string]>([
   expect(denialMessage(requestOf(), denial(reason, kind))).toBe(`${WHO} ${ending}`);
 });
 
+test("the caller reads what it named, where the resource's ARN says more", () => {
+  const request = requestOf({ resource: "arn:aws:iam::111122223333:user/sec/bob" });
+  const named = "arn:aws:iam::111122223333:user/bob";
+  const message = denialMessage(request, denial("implicit", "identity"), named);
+  expect(message).toContain(`on resource: ${named} because`);
+  expect(message).not.toContain("sec");
+});
+
 test("the caller is not told which policy denied", () => {
   expect(denialMessage(requestOf(), denial("explicit", "identity"))).not.toContain("guard");
 });
@@ -55,4 +63,13 @@ test("a role's trust policy goes by its own name, and says nothing of a missing 
   expect(denialMessage(request, denial("implicit", "service control"))).toBe(
     `${head} because no service control policy allows the sts:AssumeRole action`,
   );
+});
+
+test.each([
+  ["deleted", "because no identity-based policy allows the kms:Decrypt action"],
+  ["unreadable", "because the policies that decide cannot be read"],
+] as const)("%s: a deny that nobody wrote is not called an explicit one", (stop, ending) => {
+  const identityPolicies = [{ id: "x", statements: [], stop }];
+  const decision = { ...denial("explicit", "identity"), statement: { policyId: "x", sid: null, index: 0 } };
+  expect(denialMessage(requestOf({ identityPolicies }), decision)).toBe(`${WHO} ${ending}`);
 });

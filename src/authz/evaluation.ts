@@ -10,6 +10,11 @@ import type { AuthorizationRequest, Evaluation, Work } from "./types.ts";
 /** Some 20 ms; a hundred times what policies take that people write. */
 export const STEPS_MAX = 2_000_000;
 
+/** Passing over a statement. */
+export const LOOK_STEPS = 1;
+/** Asking a statement, and each of its conditions, beside what is compared: where everything is `*`, nothing is. */
+export const STATEMENT_STEPS = 8;
+
 export const evaluationOf = (request: AuthorizationRequest): Evaluation => ({
   request,
   action: request.action.toLowerCase(),

@@ -1,7 +1,7 @@
 /** What a decision would be and why, for IAM's policy simulator: all statements are asked, not only those that decide first. */
-import { decide } from "./decide.ts";
-import { evaluationOf, STEPS_MAX } from "./evaluation.ts";
-import type { AuthorizationRequest, CompiledPolicy, CompiledStatement, Decision, Evaluation } from "./types.ts";
+import { decideIn } from "./decide.ts";
+import { charge, evaluationOf, LOOK_STEPS, STEPS_MAX } from "./evaluation.ts";
+import type { AuthorizationRequest, CompiledPolicy, Decision, Evaluation } from "./types.ts";
 
 export interface MatchedStatement {
   readonly policy: CompiledPolicy;
@@ -10,7 +10,10 @@ export interface MatchedStatement {
 
 export interface Simulation {
   readonly decision: Decision;
-  /** For an explicit denial every Deny that matches, for an allowed request every Allow of identity and resource policies. */
+  /**
+   * For an explicit denial the Deny statements that match, for an allowed request the Allow statements of identity and
+   * resource policies: the first MATCHED_COUNT_MAX of them.
+   */
   readonly matched: readonly MatchedStatement[];
   /** Does each side by itself deny, allow, or say nothing? */
   readonly identity: Verdict;
@@ -21,15 +24,22 @@ export interface Simulation {
   readonly allowedByServiceControls: boolean | null;
   /** Condition keys in lower case that the policies asked for and the request does not have. */
   readonly missingKeys: readonly string[];
-  /** What it cost, by evaluation.ts. */
-  readonly steps: number;
 }
 
 export type Verdict = "allowed" | "explicitDeny" | "implicitDeny";
 
-export function simulate(request: AuthorizationRequest): Simulation {
+/** Far more than policies have that people write; documents made for it would match by the thousands. */
+export const MATCHED_COUNT_MAX = 200;
+
+/**
+ * Several questions, each with the whole work of one decision, so that what is shown is what would be decided. `spend` is told
+ * what each cost, by evaluation.ts, and may let others go first before the next.
+ */
+export async function simulate(
+  request: AuthorizationRequest,
+  spend: (steps: number) => Promise<void>,
+): Promise<Simulation> {
   const missing = new Set<string>();
-  let steps = 0;
   const noting: AuthorizationRequest = {
     ...request,
     context: {
@@ -40,46 +50,57 @@ export function simulate(request: AuthorizationRequest): Simulation {
       },
     },
   };
-  // Each question has the whole of one decision's work, so that what is shown is what would be decided.
-  const asking = <T>(ask: (evaluation: Evaluation) => T): T => {
-    const evaluation = evaluationOf(noting);
+  const asking = async <T>(about: AuthorizationRequest, ask: (evaluation: Evaluation) => T): Promise<T> => {
+    const evaluation = evaluationOf(about);
     const answer = ask(evaluation);
-    steps += STEPS_MAX - evaluation.stepsLeft;
+    await spend(STEPS_MAX - evaluation.stepsLeft);
     return answer;
   };
-  const matching = (policies: readonly CompiledPolicy[], effect: "Allow" | "Deny"): readonly MatchedStatement[] =>
-    asking((evaluation) => policies.flatMap((policy) => matchingIn(policy, effect, evaluation)));
-  const verdict = (policies: readonly CompiledPolicy[]): Verdict =>
-    matching(policies, "Deny").length > 0
-      ? "explicitDeny"
-      : matching(policies, "Allow").length > 0
-        ? "allowed"
-        : "implicitDeny";
+  const matching = (policies: readonly CompiledPolicy[], effect: "Allow" | "Deny") =>
+    asking(noting, (evaluation) => matchingIn(policies, effect, evaluation));
+  const verdict = async (policies: readonly CompiledPolicy[]): Promise<Verdict> => {
+    if ((await matching(policies, "Deny")).length > 0) return "explicitDeny";
+    return (await matching(policies, "Allow")).length > 0 ? "allowed" : "implicitDeny";
+  };
+  const allAllow = async (levels: AuthorizationRequest["serviceControlPolicies"]): Promise<boolean> => {
+    for (const level of levels) if ((await verdict(level)) !== "allowed") return false;
+    return true;
+  };
 
   const { identityPolicies, resourcePolicy, boundary, sessionPolicies, serviceControlPolicies: levels } = request;
   const ofResource = resourcePolicy === null ? [] : [resourcePolicy];
   const sides = [...identityPolicies, ...ofResource];
   const all = [...levels.flat(), ...sides, ...(boundary === null ? [] : [boundary]), ...(sessionPolicies ?? [])];
-  const decision = decide(request);
-  const simulation = {
-    decision,
-    matched: decision.allowed ? matching(sides, "Allow") : decision.reason === "explicit" ? matching(all, "Deny") : [],
-    identity: verdict(identityPolicies),
-    resource: verdict(ofResource),
-    allowedByBoundary: boundary === null ? null : verdict([boundary]) === "allowed",
-    allowedByServiceControls: levels.length === 0 ? null : levels.every((level) => verdict(level) === "allowed"),
+  const decision = await asking(request, decideIn);
+  const matchedOf = async (): Promise<readonly MatchedStatement[]> => {
+    if (decision.allowed) return await matching(sides, "Allow");
+    return decision.reason === "explicit" ? await matching(all, "Deny") : [];
   };
-  return { ...simulation, missingKeys: [...missing], steps };
+  return {
+    decision,
+    matched: await matchedOf(),
+    identity: await verdict(identityPolicies),
+    resource: await verdict(ofResource),
+    allowedByBoundary: boundary === null ? null : (await verdict([boundary])) === "allowed",
+    allowedByServiceControls: levels.length === 0 ? null : await allAllow(levels),
+    missingKeys: [...missing],
+  };
 }
 
+/** All statements are asked, for the keys that they miss; the first of those that match are kept. */
 function matchingIn(
-  policy: CompiledPolicy,
+  policies: readonly CompiledPolicy[],
   effect: "Allow" | "Deny",
   evaluation: Evaluation,
 ): readonly MatchedStatement[] {
-  const matches = (statement: CompiledStatement): boolean =>
-    statement.effect === effect &&
-    statement.matchesPrincipal(evaluation.request) !== "none" &&
-    statement.matches(evaluation);
-  return policy.statements.filter(matches).map(({ index }) => ({ policy, index }));
+  const matched: MatchedStatement[] = [];
+  for (const policy of policies) {
+    for (const statement of policy.statements) {
+      charge(evaluation, LOOK_STEPS);
+      if (statement.effect !== effect || statement.matchesPrincipal(evaluation.request) === "none") continue;
+      if (!statement.matches(evaluation) || matched.length === MATCHED_COUNT_MAX) continue;
+      matched.push({ policy, index: statement.index });
+    }
+  }
+  return matched;
 }

@@ -8,6 +8,8 @@ import { foldName } from "./values.ts";
 const VARIABLE_STEPS = 16;
 /** Steps of one comparison, beside its characters. */
 const COMPARISON_STEPS = 16;
+/** Steps of a `*`, which takes any text: a list of values may ask it for each. */
+const ANY_TEXT_STEPS = 4;
 
 /** `${key}` or `${key, 'fallback'}`. */
 interface Variable {
@@ -186,7 +188,7 @@ export function compileTemplate(template: Template): TextMatcher {
   const [first, second] = parts;
   const plain = plainText(template);
   if (plain !== null) return (text, evaluation) => charge(evaluation, COMPARISON_STEPS) && text === plain;
-  if (parts.length === 1 && first === ANY_RUN) return () => true;
+  if (parts.length === 1 && first === ANY_RUN) return (_text, evaluation) => charge(evaluation, ANY_TEXT_STEPS);
   if (parts.length === 2 && typeof first === "string" && second === ANY_RUN) {
     return (text, evaluation) => charge(evaluation, COMPARISON_STEPS + first.length) && text.startsWith(first);
   }

@@ -31,6 +31,12 @@ export interface Evaluation extends Work {
   unclear: boolean;
 }
 
+/**
+ * Why nothing is permitted, though no policy says so: the principal was deleted, another one has its name now, it has another
+ * name or path now, or what decides cannot be read.
+ */
+export type StopReason = "deleted" | "replaced" | "renamed" | "unreadable";
+
 /** A policy document, parsed, checked and compiled to closures. Opaque outside authz/. */
 export interface CompiledPolicy {
   /** How the policy is called in decisions: an ARN or `inline:NAME`. */
@@ -41,6 +47,10 @@ export interface CompiledPolicy {
    * PrincipalDirectory for them. Absent: none.
    */
   readonly principals?: readonly string[];
+  /** The unique ids that names among them were bound to when the policy was stored, by name. */
+  readonly principalIds?: Readonly<Record<string, string>>;
+  /** Nobody wrote it: it denies everything in the place of what is missing, for this reason. */
+  readonly stop?: StopReason;
 }
 
 export interface CompiledStatement {

@@ -27,6 +27,14 @@ export function systemClock(): Clock {
   };
 }
 
+/**
+ * Calls `run` when everything that has arrived by now has been looked at: once for all of a turn of the event loop. No time of
+ * any clock passes.
+ */
+export function afterThisTurn(run: () => void): void {
+  setImmediate(run);
+}
+
 interface Timer {
   readonly dueMs: number;
   readonly run: () => void;

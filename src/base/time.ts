@@ -8,4 +8,16 @@ export function isoSeconds(ms: number): string {
   return `${day}T${twoDigits(date.getUTCHours())}:${twoDigits(date.getUTCMinutes())}:${twoDigits(date.getUTCSeconds())}Z`;
 }
 
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/** `Nov 22, 2026, 7:47:25 AM`: as CloudTrail's records of IAM and STS write a time. */
+export function eventTime(ms: number): string {
+  const date = new Date(ms);
+  const hours = date.getUTCHours();
+  return (
+    `${MONTHS[date.getUTCMonth()]} ${date.getUTCDate()}, ${date.getUTCFullYear()}, ${hours % 12 || 12}:` +
+    `${twoDigits(date.getUTCMinutes())}:${twoDigits(date.getUTCSeconds())} ${hours < 12 ? "AM" : "PM"}`
+  );
+}
+
 const twoDigits = (value: number): string => (value < 10 ? `0${value}` : String(value));

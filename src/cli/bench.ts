@@ -9,6 +9,7 @@ interface BenchCommandOptions {
   readonly serverPid?: number;
   readonly seconds: number;
   readonly rounds: number;
+  readonly workers: number;
   readonly json?: boolean;
 }
 
@@ -24,7 +25,7 @@ export async function bench(name: string, options: BenchCommandOptions): Promise
   const suite = SUITES[name as keyof typeof SUITES];
   const target =
     options.endpoint === undefined
-      ? await startWaxseal()
+      ? await startWaxseal(options.workers)
       : existingServer(options.endpoint, options.serverPid, process.env);
   const progress = (line: string): void => {
     if (process.stderr.isTTY) process.stderr.write(`  ${line}\n`);

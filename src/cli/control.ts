@@ -18,8 +18,18 @@ export async function status(options: ControlOptions): Promise<void> {
   print(options, answer, [
     `${answer["sealed"] === true ? "sealed" : "serving"}  ${String(answer["endpoint"])}${https}`,
     `account ${String(answer["accountId"])}, region ${[answer["regions"]].flat().join(", ")}, pid ${String(answer["pid"])}`,
+    ...frontEndLines(answer["frontEnds"]),
   ]);
   if (answer["sealed"] === true) process.exitCode = EXIT_SEALED;
+}
+
+/** A line for each front-end process; none where one process does everything. */
+function frontEndLines(frontEnds: unknown): readonly string[] {
+  const all = (Array.isArray(frontEnds) ? frontEnds : []) as readonly Record<string, unknown>[];
+  return all.map(
+    ({ number, pid, requestsInFlight }) =>
+      `front end ${String(number)}: pid ${String(pid)}, requests in flight ${String(requestsInFlight)}`,
+  );
 }
 
 export async function seal(options: ControlOptions): Promise<void> {

@@ -1,5 +1,6 @@
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { outcomeOf } from "./command-error.ts";
+import { addStreamCommands } from "./stream-commands.ts";
 
 const port = (text: string): number => {
   const value = Number(text);
@@ -17,6 +18,15 @@ const count = (text: string): number => {
 const atLeastOne = (text: string): number => {
   const value = count(text);
   if (value < 1) throw new InvalidArgumentError("Not a whole number of at least 1.");
+  return value;
+};
+
+/** The limits that are totals are divided among the front-ends: with more, one request would be too large for its share. */
+const WORKER_COUNT_MAX = 16;
+
+const workerCount = (text: string): number => {
+  const value = count(text);
+  if (value > WORKER_COUNT_MAX) throw new InvalidArgumentError(`At most ${WORKER_COUNT_MAX}.`);
   return value;
 };
 
@@ -92,11 +102,22 @@ function build(): Command {
         .choices(["aes", "xchacha"])
         .default("aes"),
     )
+    .option(
+      "--oidc-hosts <hosts>",
+      "the only hosts that are asked for keys of identity providers, such as idp.example.com,*.example.org (default: any " +
+        "but this machine and link-local addresses)",
+    )
     .addOption(
       new Option(
         "--stream-limits <profile>",
         "limits of shards and of requests to streams: none, or aws for AWS's (default: none)",
       ).choices(["none", "aws"] as const),
+    )
+    .option(
+      "--workers <n>",
+      "processes that serve TLS and HTTP in front of the one that holds keys and data; 0: one process does everything",
+      workerCount,
+      0,
     )
     .option("--test-hooks", "let `waxseal test clock` move the server's time; for tests only")
     .option("--json", "one JSON line on stdout when ready, JSON log lines on stderr")
@@ -141,7 +162,20 @@ function build(): Command {
     .description("say why a request was denied: by the id that its caller was given, or that of its audit event")
     .argument("[id]", "id of the request (x-amzn-RequestId) or event; without it, the latest denials are listed")
     .addOption(dataDir())
+    .addOption(new Option("--limit <number>", "how many are listed, from 1 to 1000").argParser(atLeastOne).default(20))
+    .option("--principal <arn>", "list those of callers whose ARN, unique id or role's ARN holds this text")
+    .option("--account <id>", "list those of this account's callers and resources")
     .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  npx waxseal why
+  npx waxseal why 4d2f8a52-7b3c-4a38-9f5e-0b6f3a1c2d4e
+  npx waxseal why --principal user/ann --limit 50
+  npx waxseal why --principal :role/app
+  npx waxseal why --account 111122223333`,
+    )
     .action(async (id: string | undefined, options) => (await import("./why.ts")).why(id ?? null, options));
 
   const account = program
@@ -172,7 +206,8 @@ function build(): Command {
     .option("--json", "print JSON")
     .action(async (options) => (await import("./account.ts")).accountKey(options));
 
-  const stream = program.command("stream").description("what an operator does with streams");
+  const stream = program.command("stream").description("what people do with streams, and operators");
+  addStreamCommands(stream);
   stream
     .command("suite")
     .description("choose what seals new records of a stream; needs a running server")
@@ -219,6 +254,7 @@ function build(): Command {
       "measure this server instead of one of our own (takes AWS_* credentials from the environment)",
     )
     .option("--server-pid <pid>", "process whose CPU time is counted, with --endpoint", count)
+    .option("--workers <n>", "start the server with so many front-end processes", workerCount, 0)
     .option("--seconds <n>", "length of each measured slice", atLeastOne, 1)
     .option("--rounds <n>", "how often each case is repeated, in alternation", atLeastOne, 11)
     .option("--json", "print JSON")

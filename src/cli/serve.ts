@@ -1,5 +1,12 @@
 import { setFlagsFromString } from "node:v8";
-import { dataDirectory, DEFAULT_REGION, parseSealChoice, readQuotaProfile, type ServerConfig } from "../config.ts";
+import {
+  dataDirectory,
+  DEFAULT_REGION,
+  parseHosts,
+  parseSealChoice,
+  readQuotaProfile,
+  type ServerConfig,
+} from "../config.ts";
 import type { ServerState } from "../main.ts";
 import type { Log } from "../server/log.ts";
 import { CommandError, outcomeOf } from "./command-error.ts";
@@ -25,8 +32,10 @@ interface ServeOptions extends InitOptions {
   readonly insecureHttpHost?: string;
   readonly kmsQuotas?: string;
   readonly streamLimits?: "none" | "aws";
+  readonly oidcHosts?: string;
   readonly streamSuite?: ServerConfig["streamSuite"];
   readonly testHooks?: boolean;
+  readonly workers?: number;
 }
 
 /** RegionType of KMS's service model; ciphertexts and tokens have no room for longer names either. */
@@ -66,6 +75,12 @@ function regionsOf(names: readonly string[]): readonly string[] {
   return [...new Set(names)];
 }
 
+function oidcHostsOf(list: string): readonly string[] {
+  const hosts = parseHosts(list);
+  if (hosts !== null) return hosts;
+  throw new CommandError("--oidc-hosts takes hosts such as idp.example.com or *.example.com, with commas between.", 2);
+}
+
 function serverConfig(options: ServeOptions): ServerConfig {
   if ((options.tlsCert === undefined) !== (options.tlsKey === undefined)) {
     throw new CommandError("--tls-cert and --tls-key belong together.", 2);
@@ -92,8 +107,10 @@ function serverConfig(options: ServeOptions): ServerConfig {
         : { certificateFile: options.tlsCert, keyFile: options.tlsKey, caFile: options.tlsCa ?? null },
     kmsQuotas: readQuotaProfile(options.kmsQuotas ?? "none"),
     streamLimits: options.streamLimits ?? "none",
+    oidcHosts: options.oidcHosts === undefined ? null : oidcHostsOf(options.oidcHosts),
     streamSuite: options.streamSuite ?? "aes",
     testHooks: options.testHooks ?? false,
+    workers: options.workers ?? 0,
   };
 }
 

@@ -3,17 +3,30 @@ import {
   lazyContext,
   type OrganizationPlace,
   type OrganizationPlaces,
+  ownContext,
   requestContext,
 } from "../authz/context.ts";
-import { decide, decideByGrants, isOpenToGrants } from "../authz/decide.ts";
+import { allowsPrincipal, decide, decideByGrants, isOpenToGrants } from "../authz/decide.ts";
 import type { PrincipalPolicies } from "../authz/policy-source.ts";
 import type { AuthorizationRequest, Decision } from "../authz/types.ts";
 import { parseArn } from "../base/arn.ts";
-import type { AccessCheck, Call, Service } from "./contract.ts";
+import type { Reader } from "../store/table.ts";
+import type { AccessCheck, AppliedGrant, Call, Service } from "./contract.ts";
 import { AccessDenial } from "./denial-record.ts";
 
 /** Port: where an account stands in its organization; null when it is in none. Implemented by services/organizations. */
 export type OrganizationOf = (accountId: string) => Promise<OrganizationPlace | null>;
+
+/**
+ * Port: may an account's resources be used? Not those of one that was closed: its keys are unusable and its policies let
+ * nobody in (AWS Account Management, "Close an account"). Implemented by services/iam.
+ */
+export type IsAccountClosed = (read: Reader, accountId: string) => Promise<boolean>;
+
+/** A check on a resource of a closed account: as if the resource's owner had never trusted anybody. */
+export function closedTo({ grants: _grants, ownersContext: _own, ...check }: AccessCheck): AccessCheck {
+  return { ...check, resourcePolicy: null, resourcePolicyMode: "required" };
+}
 
 /** One question on its way to its answer. */
 interface Question {
@@ -42,11 +55,11 @@ export function requireAccess(
   policies: PrincipalPolicies,
   organizationOf: OrganizationOf | null = null,
 ): boolean | Promise<boolean> {
-  const question = ask(call, service, check, policies, null);
-  const request = authorizationRequest(question);
-  const decision = decide(request);
-  if (question.needsOrganizations && organizationOf !== null) return askAgain(question, organizationOf);
-  return settle(question, request, decision);
+  const first = ask(call, service, check, policies, null);
+  const answer = decided(first);
+  const needsOrganizations = first.needsOrganizations || answer.question.needsOrganizations;
+  if (needsOrganizations && organizationOf !== null) return askAgain(first, organizationOf);
+  return settle(answer);
 }
 
 const ask = (
@@ -78,19 +91,63 @@ async function askAgain(
     organizationOf(check.resourceAccountId),
     source === "" ? null : organizationOf(source),
   ]);
-  const question = ask(call, service, check, policies, { principal, resource, source: ofSource });
-  const request = authorizationRequest(question);
-  return settle(question, request, decide(request));
+  return settle(decided(ask(call, service, check, policies, { principal, resource, source: ofSource })));
 }
 
-function settle(question: Question, request: AuthorizationRequest, decision: Decision): boolean | Promise<boolean> {
+interface Decided {
+  readonly question: Question;
+  readonly request: AuthorizationRequest;
+  readonly decision: Decision;
+  /** The question with the owner's condition keys, where the answer was given without them: for whom a grant lets in. */
+  readonly told: Question | null;
+}
+
+const decidedOn = (question: Question): Decided => {
+  const request = authorizationRequest(question);
+  return { question, request, decision: decide(request), told: null };
+};
+
+/** With the owner's condition keys for whom they are: see `ownersContext`. */
+function decided(question: Question): Decided {
+  const { call, check } = question;
+  if (check.ownersContext === undefined) return decidedOn(question);
+  const { ownersContext, ...bare } = check;
+  const told: Question = {
+    ...question,
+    check: { ...bare, context: () => ({ ...ownersContext, ...ownContext(check.context) }) },
+  };
+  const policy = check.resourcePolicy ?? null;
+  const trusted =
+    call.principal.accountId === check.resourceAccountId ||
+    (policy !== null && allowsPrincipal(policy, authorizationRequest(told)));
+  if (trusted) return decidedOn(told);
+  const untold = decidedOn({
+    ...question,
+    check: bare,
+    needsOrganizations: told.needsOrganizations,
+    asked: told.asked,
+  });
+  if (!untold.decision.allowed) return { ...untold, told };
+  // The resource's policy refuses by the very keys that are kept from the caller: it is as if it trusted nobody.
+  return decidedOn({ ...untold.question, check: { ...bare, resourcePolicy: null, resourcePolicyMode: "required" } });
+}
+
+function settle({ question, request, decision, told }: Decided): boolean | Promise<boolean> {
   if (decision.allowed) return question.repeatable;
   if (question.check.grants === undefined || !isOpenToGrants(decision)) throw denied(question, request, decision);
   return question.check.grants().then((grants) => {
-    const byGrants = decideByGrants(request, decision, grants);
-    if (byGrants.allowed) return question.repeatable;
-    throw denied(question, request, byGrants);
+    // Whom a grant lets in may know what the owner tells, and is held by its own account's denials that ask for it.
+    if (told !== null && grants.length > 0) return settleByGrants(decidedOn(told), grants);
+    return settleByGrants({ question, request, decision, told }, grants);
   });
+}
+
+function settleByGrants({ question, request, decision }: Decided, grants: readonly AppliedGrant[]): boolean {
+  if (decision.allowed) return question.repeatable;
+  if (!isOpenToGrants(decision)) throw denied(question, request, decision);
+  const byGrants = decideByGrants(request, decision, grants);
+  if (byGrants.allowed) return question.repeatable;
+  throw denied(question, request, byGrants);
 }
 
 function denied(question: Question, request: AuthorizationRequest, decision: Decision): AccessDenial {
@@ -100,12 +157,13 @@ function denied(question: Question, request: AuthorizationRequest, decision: Dec
     check,
     request,
     decision,
+    principalTags: policies.tags,
     asked: asked ?? new Set(),
     conditions: () =>
       requestContext(seenFrom(call, check), {
         principalTags: policies.tags,
         resourceAccountId: check.resourceAccountId,
-        own: check.context ?? {},
+        own: ownContext(check.context),
         ...(organizations === null ? {} : { organizations }),
       }),
   });
@@ -178,7 +236,7 @@ function authorizationRequest(question: Question): AuthorizationRequest {
     context: lazyContext(seenFrom(call, check), {
       principalTags: policies.tags,
       resourceAccountId: check.resourceAccountId,
-      own: () => check.context ?? {},
+      own: () => ownContext(check.context),
       ...(organizations === null ? {} : { organizations }),
       onAsked: (name) => noteAsked(question, name),
     }),

@@ -70,7 +70,7 @@ describe("an answer that goes on", () => {
         resources: [{ ARN: keyArn("k1") }],
       },
     ]);
-    expect(await room.denials.latest(5)).toMatchObject([{ action: "kms:Listen" }]);
+    expect((await room.denials.latest(5)).denials).toMatchObject([{ action: "kms:Listen" }]);
   });
 
   test("is refused what a precondition forbids by now", async () => {

@@ -2,6 +2,7 @@
  * What a service and the gateway owe each other: types only. A service is a table of operations; the gateway is the only
  * one who runs them (see request-path.ts).
  */
+import type { Lazy } from "../base/lazy.ts";
 import type { SessionLimits } from "../authz/policy-source.ts";
 import type { PrincipalIds } from "../authz/principals.ts";
 import type { CompiledPolicy, ContextValues } from "../authz/types.ts";
@@ -75,6 +76,8 @@ export interface AccessCheck {
   readonly action: string;
   /** The ARN, or `*` for operations without a resource. */
   readonly resource: string;
+  /** What a denial calls the resource, where its ARN says more than the request did: a user's path, who owns a key. */
+  readonly shownResource?: string;
   /** The account that owns the resource. */
   readonly resourceAccountId: string;
   /** Where that is not the Region of the call (ReplicateKey makes a key elsewhere). */
@@ -84,9 +87,17 @@ export interface AccessCheck {
   readonly resourcePolicyMode?: "optional" | "required";
   /**
    * The operation's own condition keys; the gateway adds the global ones. Made of the input, of the records read and of the
-   * call's principal, region and service alone: a remembered permission relies on it.
+   * call's principal, region and service alone: a remembered permission relies on it. As a function it is made only when a policy
+   * asks for one of them: most have no conditions.
    */
-  readonly context?: ContextValues;
+  readonly context?: Lazy<ContextValues>;
+  /**
+   * Condition keys that are the resource's owner's to tell (the tags of a role). In the owner's account every policy sees them.
+   * Elsewhere the caller's side sees them only once the resource's policy, which sees them too, has let the caller in: a caller
+   * who is not trusted could otherwise read them, one guess at a time, by denying itself with them and looking at the kind
+   * of refusal; and one who is trusted is held by its own account's denials, as on AWS. For `resourcePolicyMode` "required".
+   */
+  readonly ownersContext?: ContextValues | undefined;
   /**
    * Grants that let the caller do this, besides policies (KMS). Asked only when policies allow nothing and deny nothing: an
    * explicit deny wins over every grant.
@@ -125,11 +136,13 @@ export interface AuditDetails {
   readonly resources?: readonly AuditResource[] | undefined;
 }
 
-/** An event that a call owes besides its own: what it does in another Region is written down there. Of the same caller. */
+/** An event that a call owes besides its own: what it does in another Region, or as another, is written down there. */
 export interface FurtherEvent {
   readonly region: string;
   readonly operation: string;
   readonly details: AuditDetails;
+  /** Absent: the call's own. */
+  readonly by?: { readonly principal: Principal; readonly service: string };
 }
 
 export interface Outcome<Output> {

@@ -1,4 +1,5 @@
-import type { DenialRecord } from "./denial-record.ts";
+import { isOrganizationKey } from "../authz/context.ts";
+import type { DenialCondition, DenialRecord } from "./denial-record.ts";
 import type { Denials } from "./denials.ts";
 
 type Items<T> = { readonly items: readonly T[] };
@@ -21,17 +22,22 @@ export async function decodedDenial(denials: Denials, accountId: string, message
 /** In the form of AWS's decoded messages (IAM User Guide, examples of DecodeAuthorizationMessage). */
 function decoded(denial: DenialRecord, accountId: string): Readonly<Record<string, unknown>> {
   const { principal, action, resource, decision } = denial;
-  const conditions = denial.conditions.filter(({ key }) => maySeeKey(denial, key.toLowerCase(), accountId));
+  const conditions = denial.conditions.filter((one) => maySeeCondition(denial, one, accountId));
   return {
     allowed: false,
     explicitDeny: decision.reason === "explicit",
-    matchedStatements: items(maySeePolicy(denial, accountId) ? matchedStatements(denial) : []),
+    matchedStatements: items(maySeePolicy(denial, denial.decision.kind, accountId) ? matchedStatements(denial) : []),
     failures: items([]),
     context: {
       principal: { id: principal.id, arn: principal.arn },
       action,
       resource,
-      conditions: items(conditions.map((condition) => ({ key: condition.key, values: values(condition.values) }))),
+      conditions: items(
+        [...conditions, ...maySeeAbsent(denial, accountId)]
+          // By name: records keep what policies asked for first, and whose policies they were is not told.
+          .sort((a, b) => byName(a.key.toLowerCase(), b.key.toLowerCase()))
+          .map((one) => ({ key: one.key, values: values(one.values) })),
+      ),
     },
   };
 }
@@ -43,9 +49,20 @@ const OF_THE_REQUEST =
 const OF_THE_CALLER =
   /^(?:aws:(?:principaltag\/.*|principalorg.*|tokenissuetime|multifactor.*|sourceidentity|federatedprovider)|[^:]*\..*:[^:]*)$/s;
 
+const byName = (a: string, b: string): number => Number(a > b) - Number(a < b);
+
+/**
+ * Across accounts nothing may hang on what the other side's policies asked for. Keys of organizations are there only when some
+ * policy asked, so neither side sees them.
+ */
+function maySeeCondition(denial: DenialRecord, { key, onlyAsAsked }: DenialCondition, viewer: string): boolean {
+  const folded = key.toLowerCase();
+  if (denial.accountId === denial.resourceAccountId) return true;
+  return onlyAsAsked !== true && !isOrganizationKey(folded) && maySeeKey(denial, folded, viewer);
+}
+
 /** Across accounts each side sees what is its own: what the other side's records say is not the price of a refused call. */
-function maySeeKey({ accountId, resourceAccountId }: DenialRecord, key: string, viewer: string): boolean {
-  if (accountId === resourceAccountId) return true;
+function maySeeKey({ accountId }: DenialRecord, key: string, viewer: string): boolean {
   return viewer === accountId ? OF_THE_REQUEST.test(key) : !OF_THE_CALLER.test(key);
 }
 
@@ -53,10 +70,27 @@ function maySeeKey({ accountId, resourceAccountId }: DenialRecord, key: string, 
  * Across accounts each side sees its own policies only. Service control policies belong to the organization: its members'
  * principals are not shown them on AWS either.
  */
-function maySeePolicy({ decision, accountId, resourceAccountId }: DenialRecord, viewer: string): boolean {
-  if (decision.kind === "service control") return false;
-  return viewer === (decision.kind === "resource" ? resourceAccountId : accountId);
+function maySeePolicy(
+  { accountId, resourceAccountId }: DenialRecord,
+  kind: DenialRecord["decision"]["kind"],
+  viewer: string,
+): boolean {
+  if (kind === "service control") return false;
+  return viewer === (kind === "resource" ? resourceAccountId : accountId);
 }
+
+/**
+ * Keys that a policy asked for in vain, without values. They tell what the policy says, so they are for those who may see it: the
+ * caller of another account's role is not told that it wants an external id, nor thereby that there is such a role.
+ */
+const maySeeAbsent = (
+  denial: DenialRecord,
+  viewer: string,
+): readonly { readonly key: string; readonly values: readonly string[] }[] =>
+  (denial.absent ?? [])
+    .filter(({ kinds }) => kinds.some((kind) => maySeePolicy(denial, kind, viewer)))
+    .filter(({ key }) => denial.accountId === denial.resourceAccountId || !isOrganizationKey(key.toLowerCase()))
+    .map(({ key }) => ({ key, values: [] }));
 
 function matchedStatements({ decision, principal }: DenialRecord): readonly Readonly<Record<string, unknown>>[] {
   const { statement } = decision;

@@ -40,6 +40,21 @@ const refuse = (room: GatewayRoom, operation = "Use", requestId = REQUEST): Prom
   refusalOf(room.operations.run(room.callOf(operation, { requestId }), () => ({})));
 
 describe("a denial", () => {
+  test("decides on the resource's ARN, and names it to the caller and in the event's message as the request did", async () => {
+    const shownResource = keyArn("named");
+    const room = await gatewayRoom({ Use: use({ shownResource }) });
+    await room.putUser("ann", [{}, { Effect: "Deny", Action: "*", Resource: keyArn("k1") }]);
+    const refusal = await room.operations
+      .run(room.callOf("Use", { requestId: REQUEST }), () => ({}))
+      .then(String, (error: unknown) => String(error));
+    expect(refusal).toContain(`on resource: ${shownResource} with an explicit deny`);
+    expect(refusal).not.toContain(keyArn("k1"));
+    const [event] = await room.events();
+    expect(event?.errorMessage).toContain(`on resource: ${shownResource} with an explicit deny`);
+    // Who may ask why learns what it was.
+    expect(await only(room.denials, REQUEST)).toMatchObject({ resource: keyArn("k1"), message: event?.errorMessage });
+  });
+
   test("is recorded in the commit of its event, under the ids of both, with the statement that denied", async () => {
     const room = await gatewayRoom({ Use: use({ context: { "kms:Spec": "A", "kms:Other": "x" } }) });
     await room.putUser("ann", [{}, GUARD]);
@@ -99,7 +114,7 @@ describe("a denial", () => {
     await room.operations.run(room.callOf("Use"), () => ({}));
     expect(await refuse(room, "Fail")).toBe("LimitExceededException");
     expect(await room.denials.find(REQUEST)).toEqual([]);
-    expect(await room.denials.latest(10)).toEqual([]);
+    expect((await room.denials.latest(10)).denials).toEqual([]);
   });
 
   test("of the service itself, whatever policies say, is recorded as such", async () => {
@@ -150,7 +165,7 @@ describe("a denial of a call that a service makes for its caller", () => {
     expect(events.map(({ eventName }) => eventName)).toEqual(["Use", "Put"]);
     for (const { eventID } of events) expect(await only(room.denials, eventID)).toEqual(denial);
     expect(events[0]?.requestID).not.toBe(REQUEST);
-    expect(await room.denials.latest(10)).toEqual([denial]);
+    expect((await room.denials.latest(10)).denials).toEqual([denial]);
   });
 
   test("is found by every request that waited for it", async () => {
@@ -205,7 +220,7 @@ describe("the store of denials", () => {
     expect(await room.denials.find(REQUEST)).toHaveLength(1);
     room.clock.advance(0.2 * DAY_MS);
     expect(await room.denials.find(REQUEST)).toEqual([]);
-    expect(await room.denials.latest(5)).toEqual([]);
+    expect((await room.denials.latest(5)).denials).toEqual([]);
     const again = room.denials.start();
     room.clock.advance(DAY_MS / 24);
     await again();
@@ -217,12 +232,12 @@ describe("the store of denials", () => {
     const service = { type: "Service" as const, arn: "events.amazonaws.com", accountId: "", userId: "events" };
     room.clock.advance(1000);
     await refusalOf(room.operations.run(room.callOf("Use", { principal: service, requestId: uuid(7) }), () => ({})));
-    const denials = await room.denials.latest(5);
+    const denials = (await room.denials.latest(5)).denials;
     expect(denials.map(({ principal, accountId }) => [principal.type, accountId])).toEqual([
       ["Service", ACCOUNT],
       ["User", ACCOUNT],
     ]);
-    expect(await room.denials.latest(1)).toHaveLength(1);
+    expect((await room.denials.latest(1)).denials).toHaveLength(1);
   });
 
   test.each(["", "x", "../", "\u0001", REQUEST.slice(1), `${REQUEST}0`])("knows no denial called %j", async (id) => {
@@ -332,7 +347,7 @@ test("across accounts the decoded message tells neither side what is the other's
     "aws:userid",
   ];
   const ofResource = ["aws:ResourceTag/owner", "kms:ResourceAliases", "kms:KeySpec"];
-  const ofCaller = ["aws:principaltag/team", "aws:MultiFactorAuthPresent", "idp.example.com:sub"];
+  const ofCaller = ["aws:PrincipalTag/team", "aws:MultiFactorAuthPresent", "idp.example.com:sub"];
   const toCaller = await keysFor(ACCOUNT);
   expect(toCaller).toEqual(expect.arrayContaining(ofRequest));
   expect(toCaller).toEqual(expect.arrayContaining(ofCaller.slice(0, 2)));

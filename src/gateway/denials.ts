@@ -35,6 +35,14 @@ const denialIds: Table<null> = table<null>("gateway.denial-id");
 
 const asLine = (write: Write): Write => ({ ...write, isLogLine: true });
 
+/** Which denials are listed. */
+export interface DenialFilter {
+  /** Part of the caller's ARN, unique id or, for a session, role's ARN. */
+  readonly principal?: string;
+  /** The caller's or the resource's. */
+  readonly accountId?: string;
+}
+
 /** Where denials are kept for those who ask why. */
 export interface Denials {
   /**
@@ -49,8 +57,11 @@ export interface Denials {
   ): Promise<readonly Write[]>;
   /** The denials of a request id or an event id, oldest first. */
   find(id: string): Promise<readonly DenialRecord[]>;
-  /** The last denials of all accounts, newest first. */
-  latest(count: number): Promise<readonly DenialRecord[]>;
+  /** The last denials, newest first, and how many more there are. */
+  latest(
+    count: number,
+    filter?: DenialFilter,
+  ): Promise<{ readonly denials: readonly DenialRecord[]; readonly more: number }>;
   /** Forgets what is too old, now and then. The returned function stops that and waits. */
   start(): () => Promise<void>;
 }
@@ -92,7 +103,7 @@ export function createDenials(deps: DenialsDeps): Denials {
       const order = orderOf(nowMs, eventId);
       if (denial === null) {
         if (!OWN_DENIALS.has(refusal.code)) return [];
-        const record = ownDenialRecord(call, checks, refusal.message, eventId, nowMs);
+        const record = ownDenialRecord(call, checks, refusal, eventId, nowMs);
         return await put(record.accountId, order, { ids: [record.requestId, eventId], denial: record });
       }
       if (denial.recorded === null) {
@@ -106,7 +117,7 @@ export function createDenials(deps: DenialsDeps): Denials {
       return await put(accountId, order, { ids: own === requestId ? [eventId] : [own, eventId], of });
     },
     find: (id) => find(deps, id),
-    latest: (count) => latest(deps, count),
+    latest: (count, filter = {}) => latest(deps, count, filter),
     start() {
       let running: Promise<void> = Promise.resolve();
       let stopped = false;
@@ -191,17 +202,39 @@ async function read(store: DenialsDeps["store"], accountId: string, order: strin
 
 const isKept = (record: DenialRecord, clock: Clock): boolean => record.timeMs >= clock.wallMs() - KEPT_MS;
 
-async function latest({ store, clock }: DenialsDeps, count: number): Promise<readonly DenialRecord[]> {
-  const found: DenialRecord[] = [];
+async function latest(
+  { store, clock }: DenialsDeps,
+  count: number,
+  filter: DenialFilter,
+): Promise<{ readonly denials: readonly DenialRecord[]; readonly more: number }> {
+  let found: DenialRecord[] = [];
+  let total = 0;
   for await (const accountId of accounts(store)) {
-    // The usual inner denial has one other name: the call that it made fail.
-    const rows = await store.range({ ...denialRows.range([accountId]), limit: 2 * count, reverse: true });
-    for (const { value } of rows) {
-      const row = denialRows.decode(value);
-      if ("denial" in row && isKept(row.denial, clock)) found.push(row.denial);
+    const start = denialRows.range([accountId, oldestOrder(clock)]).start;
+    let { end } = denialRows.range([accountId]);
+    for (;;) {
+      const rows = await store.range({ start, end, limit: CHUNK_COUNT, reverse: true });
+      for (const { value } of rows) {
+        const row = denialRows.decode(value);
+        if (!("denial" in row) || !isKept(row.denial, clock) || !passes(row.denial, filter)) continue;
+        found.push(row.denial);
+        total += 1;
+      }
+      // No more is held than what is asked for and a chunk.
+      found = found.sort((a, b) => b.timeMs - a.timeMs).slice(0, count);
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < CHUNK_COUNT) break;
+      end = last.key;
     }
   }
-  return found.sort((a, b) => b.timeMs - a.timeMs).slice(0, count);
+  return { denials: found, more: total - found.length };
+}
+
+function passes(denial: DenialRecord, { principal, accountId }: DenialFilter): boolean {
+  if (accountId !== undefined && denial.accountId !== accountId && denial.resourceAccountId !== accountId) return false;
+  if (principal === undefined) return true;
+  const role = denial.conditions.find(({ key }) => key === "aws:PrincipalArn")?.values ?? [];
+  return [denial.principal.arn, denial.principal.id, ...role].some((name) => name.includes(principal));
 }
 
 /** The accounts that have rows. */

@@ -8,9 +8,11 @@ import type { Random } from "../base/random.ts";
 import type { RecordReader } from "../store/caching-reader.ts";
 import type { Expectation, MetadataStore, Write } from "../store/metadata-store.ts";
 import type { Reader } from "../store/table.ts";
-import { type OrganizationOf, requireAccess } from "./access.ts";
+import { closedTo, type IsAccountClosed, type OrganizationOf, requireAccess } from "./access.ts";
+import { isAcrossAccounts } from "./denial-keys.ts";
 import type { Denials } from "./denials.ts";
 import type { RequestQuotas } from "./quotas.ts";
+import { refusedDetails, resourcesOf } from "./refused-details.ts";
 import {
   givenPermission,
   type GivenPermission,
@@ -24,7 +26,6 @@ import type {
   Afterwards,
   AnyOperation,
   AuditDetails,
-  AuditResource,
   Call,
   Dispatch,
   OperationContext,
@@ -49,6 +50,8 @@ export interface OperationsDeps {
   readonly denials?: Denials | null;
   /** Null: no account is in an organization. */
   readonly organizationOf?: OrganizationOf | null;
+  /** Null: none ever is. */
+  readonly isAccountClosed?: IsAccountClosed | null;
 }
 
 /**
@@ -125,9 +128,14 @@ async function perform(deps: Parts, call: Call, decode: () => unknown, mode: "ha
   try {
     const input = decode();
     describe = () => operation.describe?.(input) ?? {};
-    const generation = deps.store.generation();
-    const policies = await deps.policies.policiesOf(call.principal);
+    let generation = deps.store.generation();
+    let policies = await deps.policies.policiesOf(call.principal);
     for (let attempt = 0; attempt <= CONFLICT_RETRIES_MAX; attempt++) {
+      if (attempt > 0) {
+        // No expectation covers the caller's own policies: what was changed meanwhile may have been they.
+        generation = deps.store.generation();
+        policies = await deps.policies.policiesOf(call.principal);
+      }
       const tracking = deps.reader.tracking();
       // However often it runs, it is one request.
       const requestQuotas = mode === "handle" && attempt === 0 ? (deps.requestQuotas ?? null) : null;
@@ -171,7 +179,7 @@ async function writeRefusal(
   describe: () => AuditDetails,
 ): Promise<ServiceError> {
   const refusal = error instanceof ServiceError ? error : internalFailure(error);
-  const described = merge({ resources: asked.flatMap(resourceOf) }, describe());
+  const described = refusedDetails(merge({ resources: resourcesOf(asked) }, describe()));
   const failed = { eventId: deps.random.uuid(), error: { code: refusal.code, message: refusal.message } };
   const why = await whyWrites(deps, call, refusal, failed.eventId, asked);
   await commit(deps, [], [...eventOf(deps, call, service, operation, described, failed), ...why]);
@@ -262,7 +270,11 @@ async function permit(
   asked.splice(0, asked.length, ...checks);
   let repeatable = true;
   for (const check of checks) {
-    const given = requireAccess(context.call, service, check, policies, deps.organizationOf ?? null);
+    const { isAccountClosed } = deps;
+    const foreign = isAccountClosed && isAcrossAccounts(context.call, check);
+    const closed = foreign && (await isAccountClosed(context.read, check.resourceAccountId));
+    const open = closed ? closedTo(check) : check;
+    const given = requireAccess(context.call, service, open, policies, deps.organizationOf ?? null);
     repeatable = (typeof given === "boolean" ? given : await given) && repeatable;
   }
   return { checks, target, repeatable };
@@ -312,22 +324,6 @@ const notServed: AnyOperation = {
   handle: () => Promise.reject(internalFailure(new Error("not served"))),
 };
 
-/** The resource of a check as an event names it; none when the check was on no single resource. */
-function resourceOf(check: AccessCheck): readonly AuditResource[] {
-  const type = RESOURCE_TYPES.find(([pattern]) => pattern.test(check.resource))?.[1];
-  return type === undefined ? [] : [{ type, arn: check.resource, accountId: check.resourceAccountId }];
-}
-
-/** CloudFormation's names of resource types, which CloudTrail uses. */
-const RESOURCE_TYPES: readonly (readonly [RegExp, string])[] = [
-  [/^arn:[^:]*:kms:[^:]*:[^:]*:key\//, "AWS::KMS::Key"],
-  [/^arn:[^:]*:kinesis:[^:]*:[^:]*:stream\/[^/]*\/consumer\//, "AWS::Kinesis::StreamConsumer"],
-  [/^arn:[^:]*:kinesis:[^:]*:[^:]*:stream\//, "AWS::Kinesis::Stream"],
-  [/^arn:[^:]*:iam:[^:]*:[^:]*:user\//, "AWS::IAM::User"],
-  [/^arn:[^:]*:iam:[^:]*:[^:]*:policy\//, "AWS::IAM::ManagedPolicy"],
-  [/^arn:[^:]*:iam:[^:]*:[^:]*:role\//, "AWS::IAM::Role"],
-];
-
 /** A management event always; a data event only when it failed. */
 function eventOf(
   deps: Parts,
@@ -359,9 +355,11 @@ const furtherEvents = (
   operation: AnyOperation,
   outcome: Outcome<unknown>,
 ): readonly Write[] =>
-  (outcome.furtherEvents ?? []).flatMap(({ region, operation: name, details }) =>
-    eventOf(deps, { ...call, region, operation: name }, service, operation, details, { eventId: deps.random.uuid() }),
-  );
+  (outcome.furtherEvents ?? []).flatMap(({ region, operation: name, details, by }) => {
+    const done: Call = { ...call, ...by, region, operation: name };
+    const of = by === undefined ? service : serviceOf(deps, done);
+    return eventOf(deps, done, of, operation, details, { eventId: deps.random.uuid() });
+  });
 
 /** Most calls write nothing but their event. */
 function allWrites(

@@ -61,6 +61,17 @@ describe("HTTP/2 on the same port", () => {
     session.close();
   });
 
+  test("a session that is used stays, and one that is idle is closed", async () => {
+    const { port } = await start({ limits: { idleMsMax: 200 } });
+    const session = http2Session(port);
+    for (let count = 0; count < 8; count += 1) {
+      expect((await http2Request(session, { ":path": "/" })).status).toBe(200);
+      await pause(60);
+    }
+    const closed = new Promise<void>((resolve) => session.once("close", () => resolve()));
+    await closed;
+  });
+
   test("a body over the limit gets 413 and the session lives on", async () => {
     const { port } = await start({ limits: { bodyBytesMax: 1000 } });
     const session = http2Session(port);

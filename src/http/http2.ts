@@ -29,8 +29,7 @@ export function http2SessionListener(
   return (session, socket) => {
     const connection = options.connectionOf(socket);
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
-    // To close it in good order would mean to wait for streams that nobody may ever read.
-    session.setTimeout(options.limits.idleMsMax, () => session.destroy());
+    destroyWhenIdle(session, socket, options);
     // A broken connection; its streams are told by their own events.
     session.on("error", () => {});
     const countReset = resetGuard(session, options);
@@ -48,6 +47,30 @@ export function http2SessionListener(
       },
     );
   };
+}
+
+/** How often within the idle time a session is looked at. */
+const IDLE_LOOKS = 4;
+
+/**
+ * Node's own timer of a session outlives it (`destroy` no longer stops it, because the session counts as destroyed by then): each
+ * connection that was closed would be held for the whole idle time.
+ */
+function destroyWhenIdle(session: ServerHttp2Session, socket: Connection["socket"], options: Http2Options): void {
+  const { clock, limits } = options;
+  let bytes = 0;
+  let idleLooks = 0;
+  let cancel = (): void => {};
+  const look = (): void => {
+    const seen = socket.bytesRead + socket.bytesWritten;
+    idleLooks = seen === bytes ? idleLooks + 1 : 0;
+    bytes = seen;
+    // To close it in good order would mean to wait for streams that nobody may ever read.
+    if (idleLooks >= IDLE_LOOKS) session.destroy();
+    else cancel = clock.after(limits.idleMsMax / IDLE_LOOKS, look);
+  };
+  look();
+  session.once("close", () => cancel());
 }
 
 /** Whoever opens streams only to reset them makes work that nobody wants: such a session ends. */

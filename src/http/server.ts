@@ -35,6 +35,8 @@ export interface HttpServerOptions {
 export interface HttpServer {
   /** Port 0 takes a free one. Rejects when the address cannot be had. */
   listen(port: number, host: string): Promise<{ readonly port: number; readonly host: string }>;
+  /** Serves a connection that somebody else accepted and nobody has read from; instead of `listen`. */
+  accept(socket: Socket): void;
   /**
    * Stops accepting, closes idle connections at once, lets requests in flight finish (HTTP/2 clients are told by GOAWAY),
    * and destroys what is left after `drainMsMax`. Resolves when every connection is closed.
@@ -93,6 +95,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     http2.emit("connection", socket);
     handedOver = null;
   };
+  const acceptor = createAcceptor(http1, limits.connectionCountMax);
   if (options.tls !== undefined) trackHandshakes(http1, undecided);
   http1.on(options.tls === undefined ? "connection" : "secureConnection", (socket: Socket) => {
     if (isClosing) {
@@ -111,12 +114,15 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
 
   return {
     listen: (port, host) => listen(http1, port, host, onError),
+    accept: (socket) => acceptor.accept(socket),
     async close(drainMsMax) {
       isClosing = true;
       for (const socket of undecided) socket.destroy();
       for (const session of sessions) session.close();
       exchange.endStreams();
-      await drain(http1, exchange.idle(), drainMsMax, clock, () => {
+      const idle = Promise.all([exchange.idle(), acceptor.empty()]);
+      await drain(http1, idle, drainMsMax, clock, () => {
+        acceptor.destroyAll();
         for (const socket of [...undecided, ...connections.keys()]) socket.destroy();
       });
     },
@@ -163,6 +169,43 @@ function createVersion2Server(limits: HttpLimits): Http2Server {
   });
 }
 
+/** The connections of a server that were accepted elsewhere: node counts only those that it accepted itself. */
+interface Acceptor {
+  accept(socket: Socket): void;
+  destroyAll(): void;
+  /** Resolves when none is left, once no more come. */
+  empty(): Promise<void>;
+}
+
+function createAcceptor(server: Server, countMax: number): Acceptor {
+  const sockets = new Set<Socket>();
+  let wake = (): void => {};
+  let hasBegun = false;
+  return {
+    accept(socket) {
+      if (sockets.size >= countMax) {
+        socket.destroy();
+        return;
+      }
+      // From here on node watches over the time that requests take (`setupConnectionsTracking` of node's _http_server.js).
+      if (!hasBegun) server.emit("listening");
+      hasBegun = true;
+      // As node:http has it for connections that it accepts itself.
+      socket.allowHalfOpen = true;
+      sockets.add(socket);
+      socket.once("close", () => {
+        sockets.delete(socket);
+        if (sockets.size === 0) wake();
+      });
+      server.emit("connection", socket);
+    },
+    destroyAll() {
+      for (const socket of sockets) socket.destroy();
+    },
+    empty: () => (sockets.size === 0 ? Promise.resolve() : new Promise((resolve) => (wake = resolve))),
+  };
+}
+
 /** Takes over the event by which node's server gets its connections; what is returned gives it one. */
 function takeConnections(server: Server, event: "connection" | "secureConnection"): (socket: Socket) => void {
   const listeners = server.listeners(event);
@@ -175,7 +218,7 @@ function takeConnections(server: Server, event: "connection" | "secureConnection
 /** Resolves when the server has no connections left and `idle` has resolved; calls `destroyRest` when that takes too long. */
 async function drain(
   server: Server,
-  idle: Promise<void>,
+  idle: Promise<unknown>,
   msMax: number,
   clock: Clock,
   destroyRest: () => void,

@@ -146,6 +146,18 @@ describe("HTTPS", () => {
     session.close();
   });
 
+  test("an HTTP/2 session over TLS that is used stays, and one that is idle is closed", async () => {
+    const brief = await startServer({ tls: certificate, limits: { idleMsMax: 200 } });
+    const session = connectHttp2(`https://localhost:${brief.port}`, { ca });
+    const closed = new Promise<void>((resolve) => session.once("close", () => resolve()));
+    for (let count = 0; count < 8; count += 1) {
+      expect((await http2Request(session, { ":path": "/" })).status).toBe(200);
+      await new Promise((resolve) => setTimeout(resolve, 60));
+    }
+    await closed;
+    await brief.server.close(0);
+  });
+
   test("HTTP/1.1 without ALPN, trusting the CA file", async () => {
     const status = await new Promise<number | undefined>((resolve, reject) => {
       const sent = request(

@@ -51,6 +51,17 @@ describe("requests that name an operation", () => {
     });
   });
 
+  test("of a POST without a body by its URL, as boto3 presigns; a body is what counts otherwise", () => {
+    const target = "/?Action=GetAccessKeyInfo&Version=2011-06-15&AccessKeyId=AKIAAAAAAAAAAAAAAAAA&X-Amz-Signature=x";
+    for (const headers of [[], [["content-type", "application/x-www-form-urlencoded"]]] as const) {
+      const route = protocols.route(wireRequest({ method: "POST", target, headers }));
+      expect(`${route.model.name}.${route.operation}`).toBe("sts.GetAccessKeyInfo");
+      expect(route.codec.decode(new Uint8Array(0))).toEqual({ AccessKeyId: "AKIAAAAAAAAAAAAAAAAA" });
+    }
+    expect(routed({ ...formRequest("Action=GetUser&Version=2010-05-08"), target })).toBe("iam.GetUser");
+    expect(refused({ ...formRequest("x=y"), target }).code).toBe("MissingAction");
+  });
+
   test("the body is not parsed for it", () => {
     expect(routed(targetRequest("TrentService.Encrypt", "not json"))).toBe("kms.Encrypt");
     expect(routed(formRequest("Action=GetUser&Version=2010-05-08&x=%"))).toBe("iam.GetUser");

@@ -11,6 +11,7 @@ import type { Operations } from "../gateway/operations.ts";
 import { BlobArena } from "../protocol/base64.ts";
 import { type CompiledModel, compileModel } from "../protocol/compiled-model.ts";
 import { model as iamModel, type Operations as Iam } from "../services/iam/shapes.generated.ts";
+import type { CreatedAccount } from "../services/organizations/operations/create-account.ts";
 import {
   model as organizationsModel,
   type Operations as Organizations,
@@ -77,43 +78,45 @@ export function accountAdministration(deps: AccountAdministrationDeps): AccountA
     return { accountId, accessKeyId: AccessKey.AccessKeyId, secretAccessKey: AccessKey.SecretAccessKey };
   };
 
+  const list = async (): Promise<readonly AccountLine[]> => {
+    const lines: AccountLine[] = [];
+    let token: string | undefined;
+    for (let page = 0; page < PAGES_MAX; page++) {
+      const { Accounts, NextToken } = await organizations("ListAccounts", { NextToken: token });
+      for (const { Id = "", Name = "", Email = "", State = "", JoinedTimestamp = 0 } of Accounts ?? []) {
+        const created = new Date(JoinedTimestamp).toISOString();
+        lines.push({
+          accountId: Id,
+          name: Name,
+          email: Email,
+          state: State,
+          created,
+          management: Id === managementAccountId,
+        });
+      }
+      if (NextToken === undefined) break;
+      token = NextToken;
+    }
+    return lines;
+  };
+
   return {
     async create(name, email) {
-      const { CreateAccountStatus: status } = await organizations("CreateAccount", {
-        AccountName: name,
-        // There is nobody to write to: .invalid is no domain, for good (RFC 2606).
-        Email: email ?? `account-${deps.random.uuid()}@waxseal.invalid`,
-      });
-      if (status?.AccountId !== undefined) return await newKey(status.AccountId);
-      const reason = status?.FailureReason ?? "INTERNAL_FAILURE";
+      // There is nobody to write to: .invalid is no domain, for good (RFC 2606).
+      const address = email ?? `account-${deps.random.uuid()}@waxseal.invalid`;
+      const created = organizations("CreateAccount", { AccountName: name, Email: address }) as Promise<CreatedAccount>;
+      const { CreateAccountStatus: status, RootKey: key } = await created;
+      // With the account, in one commit: an account that nobody has a key to would hold its e-mail address for good.
+      if (status.AccountId !== undefined && key !== undefined) return { accountId: status.AccountId, ...key };
+      const reason = status.FailureReason ?? "INTERNAL_FAILURE";
       throw new ServiceError(
         reason,
         reason === "EMAIL_ALREADY_EXISTS"
-          ? "Another account has this e-mail address. Give another one with --email, or none."
+          ? emailIsTaken((await list()).find((one) => one.email.toLowerCase() === address.toLowerCase()))
           : `The account could not be made: ${reason}.`,
       );
     },
-    async list() {
-      const lines: AccountLine[] = [];
-      let token: string | undefined;
-      for (let page = 0; page < PAGES_MAX; page++) {
-        const { Accounts, NextToken } = await organizations("ListAccounts", { NextToken: token });
-        for (const { Id = "", Name = "", Email = "", State = "", JoinedTimestamp = 0 } of Accounts ?? []) {
-          const created = new Date(JoinedTimestamp).toISOString();
-          lines.push({
-            accountId: Id,
-            name: Name,
-            email: Email,
-            state: State,
-            created,
-            management: Id === managementAccountId,
-          });
-        }
-        if (NextToken === undefined) break;
-        token = NextToken;
-      }
-      return lines;
-    },
+    list,
     async createKey(accountId) {
       await requireOpen(accountId);
       try {
@@ -142,6 +145,13 @@ export function accountAdministration(deps: AccountAdministrationDeps): AccountA
     },
   };
 }
+
+/** It may be the account that a command made whose answer was lost on the way. */
+const emailIsTaken = (account: AccountLine | undefined): string =>
+  account === undefined
+    ? "Another account has this e-mail address. Give another one with --email, or none."
+    : `Account ${account.accountId} (${account.name}) has this e-mail address. Give another one with --email, or none. ` +
+      `If you lost the key of that account's root, make one with: waxseal account key --account ${account.accountId}`;
 
 /** Compiled when asked for: these commands are rare. */
 const ORGANIZATIONS = (): CompiledModel => compileModel(organizationsModel);

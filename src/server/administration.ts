@@ -14,7 +14,7 @@ export interface Administered {
   /** Opens a sealed server; does nothing to an open one. `passphrase` is null when none was given. */
   readonly unseal: (passphrase: string | null) => Promise<void>;
   /** The denials of a request or event; without an id the latest. */
-  readonly why: (id: unknown) => Promise<WhyAnswer>;
+  readonly why: (question: Readonly<Record<string, unknown>>) => Promise<WhyAnswer>;
   readonly accounts: AccountAdministration;
   readonly streams: StreamAdministration;
   readonly isSealed: () => boolean;
@@ -40,7 +40,7 @@ export function adminRoutes(administered: Administered): AdminRoutes {
       await unseal(typeof body["passphrase"] === "string" ? body["passphrase"] : null);
       return await status();
     },
-    "POST /why": async (body) => ({ ...(await why(body["id"])) }),
+    "POST /why": async (body) => ({ ...(await why(body)) }),
     "POST /test/clock": (body) => Promise.resolve({ nowMs: advance(testClock, body["advanceMs"]) }),
   };
 }

@@ -26,15 +26,17 @@ import type { WireRequest, WireResponse } from "../protocol/wire.ts";
 import { sealedError } from "../seal/errors.ts";
 import type { Keyring } from "../seal/keyring.ts";
 import { createCloudTrailService } from "../services/cloudtrail/api.ts";
+import { createConsumersService } from "../services/consumers/api.ts";
 import { type AccessKeyUse, createAccessKeyUse } from "../services/iam/access-key-use.ts";
 import { createIamService } from "../services/iam/api.ts";
-import { memberAccounts, ofOpenAccounts } from "../services/iam/member-accounts.ts";
+import { isAccountClosed, memberAccounts, ofOpenAccounts } from "../services/iam/member-accounts.ts";
 import { createCredentialSource, type Credentials } from "../services/iam/credential-source.ts";
 import { principalDirectory } from "../services/iam/principal-directory.ts";
 import { createPolicySource } from "../services/iam/policy-source.ts";
 import { createRoleSource } from "../services/iam/role-source.ts";
 import { createKinesisService } from "../services/kinesis/api.ts";
 import { createKmsUse, type KmsUse, metered } from "../services/kinesis/kms-use.ts";
+import { streamIdAt } from "../services/kinesis/stream-lookup.ts";
 import { createKmsService } from "../services/kms/api.ts";
 import { parseCiphertext } from "../services/kms/ciphertext.ts";
 import { createOwnedKeys, type OwnedKeys } from "../services/kms/owned-keys.ts";
@@ -67,6 +69,8 @@ export interface ApiDeps {
   readonly accountId: string;
   readonly kmsQuotas: QuotaProfile;
   readonly streamLimits: "none" | "aws";
+  /** Hosts of identity providers that may be asked; absent or null: all that lie at an address that may be. */
+  readonly oidcHosts?: readonly string[] | null;
   /** Absent: aes. */
   readonly streamSuite?: SuiteName;
   readonly log: Log;
@@ -132,6 +136,7 @@ export function createApi(deps: ApiDeps): Api {
     reader,
     policies: withServiceControls(identityPolicies, controlsOf),
     organizationOf: organizationPlace(reader),
+    isAccountClosed,
     auditLog,
     clock,
     random,
@@ -142,7 +147,11 @@ export function createApi(deps: ApiDeps): Api {
   const sessions = createSessionTokens({ box: keyring.secretBox, random });
   const credentials = createCredentialSource({ reader, secretBox: keyring.secretBox, sessions, clock });
   const shared = { operations, reader, auditLog, credentials, sessions, quotas, denials, controlsOf };
-  const { data, accessKeyUse, kmsUse, keyWorkers, ownedKeys } = addServices(deps, services, shared);
+  const { data, accessKeyUse, kmsUse, keyWorkers, ownedKeys, operatorsOrganizations } = addServices(
+    deps,
+    services,
+    shared,
+  );
   const authenticator = createAuthenticator({
     credentials: ofOpenAccounts(credentials, { reader, generation: () => store.generation() }),
     signatureClock: deps.signatureClock,
@@ -183,7 +192,11 @@ export function createApi(deps: ApiDeps): Api {
   return {
     kmsUse,
     reader,
-    operatorOperations: createOperations({ ...gateway, policies: identityPolicies }),
+    operatorOperations: createOperations({
+      ...gateway,
+      services: new Map([...services, [operatorsOrganizations.model.name, operatorsOrganizations]]),
+      policies: identityPolicies,
+    }),
     answer(request) {
       if (stops !== null) return answer(path, request);
       return Promise.resolve(path.protocols.fallbackCodec(request).encodeError(sealedError(), random.uuid()));
@@ -235,6 +248,8 @@ function addServices(
   readonly kmsUse: KmsUse;
   readonly keyWorkers: KeyWorkers;
   readonly ownedKeys: OwnedKeys;
+  /** As organizations is served, but accounts are made with a key of their root. */
+  readonly operatorsOrganizations: Service;
 } {
   const { operations, reader, auditLog, credentials, sessions, quotas, denials } = shared;
   const { store, keyring, clock, random, log } = deps;
@@ -296,6 +311,7 @@ function addServices(
       materialOf: (wrapped) => parseCiphertext(wrapped)?.header.materialId ?? null,
       backgroundFailed: failed("Kinesis"),
     }),
+    createConsumersService({ streamId: streamIdAt, store, reader, clock, onError: failed("consumers") }),
     createIamService({
       random,
       secretBox,
@@ -314,6 +330,8 @@ function addServices(
       compileSessionPolicy: compile("session"),
       reader,
       realClock: deps.signatureClock,
+      // The first account is the deployment's owner's: who tries things on a laptop has the provider there, too.
+      providerRules: { loopbackAccountId: deps.accountId, hosts: deps.oidcHosts ?? null },
       onProviderFailure: (providerArn, cause) =>
         log.error("the keys of an identity provider could not be fetched", cause, { providerArn }),
       accountOfAccessKey: (id) => credentials.accountOf(id),
@@ -323,7 +341,12 @@ function addServices(
     createCloudTrailService({ auditLog }),
     createServiceQuotasService({ ...quotas, random }),
   ];
+  const operatorsOrganizations = createOrganizationsService({
+    random,
+    accounts: memberAccounts(random, { secretBox }),
+    compilePolicy: compileServiceControl,
+  });
   for (const service of all) services.set(service.model.name, service);
   const ownedKeys = createOwnedKeys({ store, reader, clock, random, keyring, keyWorkers, log });
-  return { data, accessKeyUse, kmsUse, keyWorkers, ownedKeys };
+  return { data, accessKeyUse, kmsUse, keyWorkers, ownedKeys, operatorsOrganizations };
 }

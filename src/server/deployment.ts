@@ -94,7 +94,7 @@ async function createDeployment(options: OpenDeploymentOptions): Promise<Deploym
   const nowMs = clock.wallMs();
   const account = newAccount({
     accountId: chosen.accountId,
-    name: "root",
+    name: "management",
     random,
     secretBox: keyring.secretBox,
     nowMs,

@@ -2,8 +2,11 @@ import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import type { Clock } from "../base/clock.ts";
 import { fileSystemRefusal, OperatorError, systemErrorCode } from "../base/operator-error.ts";
+import type { PortName } from "../http/front-end-settings.ts";
 import { createHttpServer, type HttpServer, type HttpServerOptions } from "../http/server.ts";
 import { loadOrCreateCertificate } from "../http/tls.ts";
+import { createFrontEndPort, type FrontEndPort } from "./front-end-ports.ts";
+import { type FrontEnds, type FrontEndState, startFrontEnds } from "./front-ends.ts";
 import type { Log } from "./log.ts";
 
 export interface ListenOptions {
@@ -11,6 +14,8 @@ export interface ListenOptions {
   readonly httpHost: string;
   readonly httpsPort: number | null;
   readonly host: string;
+  /** Front-end processes; 0: this process serves by itself. */
+  readonly workers: number;
   readonly certificate: {
     readonly certificateFile: string;
     readonly keyFile: string;
@@ -26,7 +31,23 @@ export interface Listeners {
   readonly httpsEndpoint: string | null;
   /** Of the certificate that clients have to trust. */
   readonly caFile: string | null;
+  /** The health check shall say something else from now on. */
+  tellHealth(): void;
+  /** Empty where this process serves by itself. */
+  frontEnds(): readonly FrontEndState[];
   close(drainMsMax: number): Promise<void>;
+}
+
+/** What serves the ports: this process, or its front-ends. */
+interface Ports {
+  readonly http: Pick<HttpServer, "listen">;
+  /** Throws OperatorError for a certificate that cannot be used. */
+  readonly https: (certificate: CertificateToServe) => Pick<HttpServer, "listen">;
+  /** All ports that shall be are open. */
+  readonly opened: () => Promise<void>;
+  readonly tellHealth: () => void;
+  readonly frontEnds: () => readonly FrontEndState[];
+  readonly close: (drainMsMax: number) => Promise<void>;
 }
 
 /** Opens the ports, or none. Throws OperatorError when an address or a certificate cannot be had. */
@@ -41,31 +62,83 @@ export async function openListeners(
       `Plain HTTP is open on ${httpHost}: payloads and answers can be read on the way. Use --https-port instead.`,
     );
   }
-  const http = createHttpServer(server);
-  const plainPort = await listen(http, options.port, httpHost, { port: "--port", host: "--insecure-http-host" });
-  const endpoint = `http://${hostInUrl(httpHost)}:${plainPort}`;
-  if (httpsPort === null)
-    return { endpoint, httpsEndpoint: null, caFile: null, close: (drainMsMax) => http.close(drainMsMax) };
+  const ports = options.workers === 0 ? ownPorts(server) : sharedPorts(options.workers, server, log);
+  const { tellHealth, frontEnds, close } = ports;
   try {
-    const certificate = await certificateOf(options, server.clock, log);
-    const https = createSecureServer(server, certificate);
-    const securePort = await listen(https, httpsPort, host, { port: "--https-port", host: "--host" });
-    return {
-      endpoint,
-      httpsEndpoint: `https://${hostInUrl(host)}:${securePort}`,
-      caFile: certificate.caFile,
-      async close(drainMsMax) {
-        await Promise.all([http.close(drainMsMax), https.close(drainMsMax)]);
-      },
-    };
+    const plainPort = await listen(ports.http, options.port, httpHost, {
+      port: "--port",
+      host: "--insecure-http-host",
+    });
+    let httpsEndpoint: string | null = null;
+    let caFile: string | null = null;
+    if (httpsPort !== null) {
+      const certificate = await certificateOf(options, server.clock, log);
+      const https = ports.https(certificate);
+      const securePort = await listen(https, httpsPort, host, { port: "--https-port", host: "--host" });
+      httpsEndpoint = `https://${hostInUrl(host)}:${securePort}`;
+      caFile = certificate.caFile;
+    }
+    await ports.opened();
+    const endpoint = `http://${hostInUrl(httpHost)}:${plainPort}`;
+    return { endpoint, httpsEndpoint, caFile, tellHealth, frontEnds, close };
   } catch (error) {
-    await http.close(0);
+    await close(0);
     throw error;
   }
 }
 
+type ServerOptions = Omit<HttpServerOptions, "tls"> & { readonly clock: Clock };
+
+function ownPorts(server: ServerOptions): Ports {
+  const http = createHttpServer(server);
+  const servers = [http];
+  return {
+    http,
+    https(certificate) {
+      const https = createSecureServer(server, certificate);
+      servers.push(https);
+      return https;
+    },
+    opened: () => Promise.resolve(),
+    tellHealth: () => {},
+    frontEnds: () => [],
+    async close(drainMsMax) {
+      await Promise.all(servers.map((each) => each.close(drainMsMax)));
+    },
+  };
+}
+
+/** The ports are opened here, so that an address that cannot be had is known at once; what comes to them is given away. */
+function sharedPorts(count: number, server: ServerOptions, log: Log): Ports {
+  let tls: CertificateToServe | null = null;
+  let frontEnds: FrontEnds | null = null;
+  const portOf = (name: PortName): FrontEndPort => createFrontEndPort(name, () => frontEnds, server.onError);
+  const http = portOf("http");
+  const ports = [http];
+  return {
+    http,
+    https(certificate) {
+      // Only to see that it can be used; nothing listens.
+      createSecureServer(server, certificate);
+      tls = certificate;
+      const https = portOf("https");
+      ports.push(https);
+      return https;
+    },
+    async opened() {
+      frontEnds = await startFrontEnds({ ...server, count, tls, log });
+    },
+    tellHealth: () => frontEnds?.tellHealth(),
+    frontEnds: () => frontEnds?.describe() ?? [],
+    async close(drainMsMax) {
+      for (const port of ports) port.close();
+      await frontEnds?.close(drainMsMax);
+    },
+  };
+}
+
 async function listen(
-  server: HttpServer,
+  server: Pick<HttpServer, "listen">,
   port: number,
   host: string,
   option: { readonly port: string; readonly host: string },

@@ -2,6 +2,7 @@ import { compilePolicy } from "../authz/compile.ts";
 import { contextKeysOf } from "../authz/context-keys.ts";
 import { simulate } from "../authz/simulate.ts";
 import type { CompiledPolicy } from "../authz/types.ts";
+import { turnByTurn } from "../services/iam/simulation-pace.ts";
 import type { PolicySimulator } from "../services/iam/simulator.ts";
 
 /** Documents of a simulation; as long as a request may carry. */
@@ -14,5 +15,6 @@ export const policySimulator = (controlsOf: (accountId: string) => Levels | Prom
   compile: (document, id, kind) => compilePolicy(document, { id, kind, lengthMax: POLICY_LENGTH_MAX }),
   contextKeysOf,
   simulate,
+  nextTurn: turnByTurn(),
   serviceControlsOf: async (accountId) => controlsOf(accountId),
 });

@@ -166,7 +166,7 @@ test("a pipeline assumes a role with its own token and no credentials; the sessi
       }),
     );
   const answer = await assume({ sub: "repo:acme/app" });
-  expect(answer).toMatchObject({ SubjectFromWebIdentityToken: "repo:acme/app", Provider: provider.url });
+  expect(answer).toMatchObject({ SubjectFromWebIdentityToken: "repo:acme/app", Provider: arn });
   const session = await as(answer.Credentials);
   expect(await refusal(session.kms.send(new ListKeysCommand({})))).toBe("succeeded");
   const [used] = await eventsOf("AccessKeyId", answer.Credentials?.AccessKeyId);

@@ -6,6 +6,7 @@ OTHER_ACCOUNT, OTHER_KEY_ID and OTHER_SECRET: a second account and its root's ac
 import json
 import os
 import time
+import urllib.request
 
 from checks import as_user, check, client, policy, refused, report, trust
 
@@ -34,6 +35,10 @@ def sessions(iam, account):
     check(got["AssumedRoleUser"]["AssumedRoleId"], f"{role['RoleId']}:s1")
     me = as_user("sts", session).get_caller_identity()
     check((me["Arn"], me["UserId"], me["Account"]), (got["AssumedRoleUser"]["Arn"], got["AssumedRoleUser"]["AssumedRoleId"], account))
+    # What boto3 presigns for a query service is a POST without a body.
+    url = as_user("sts", session).generate_presigned_url("get_caller_identity")
+    with urllib.request.urlopen(urllib.request.Request(url, method="POST")) as answer:
+        check(me["Arn"].encode() in answer.read(), True)
     as_user("kms", session).list_keys()
     refused("AccessDeniedException", as_user("kms", session).create_key)
     limited = sts.assume_role(RoleArn=arn, RoleSessionName="s2", Policy=policy({"Action": "kms:ListAliases"}))["Credentials"]
@@ -75,7 +80,8 @@ def sessions(iam, account):
     for name in ["p", "revoke"]:
         iam.delete_role_policy(RoleName="worker", PolicyName=name)
     iam.delete_role(RoleName="worker")
-    refused("AccessDeniedException", as_user("kms", fresh).list_keys)
+    refused("UnrecognizedClientException", as_user("kms", fresh).list_keys)
+    refused("InvalidClientTokenId", as_user("sts", fresh).get_caller_identity)
     refused("InvalidIdentityToken", client("sts").assume_role_with_web_identity, RoleArn=outside, RoleSessionName="web", WebIdentityToken="a.b.c")
 
 

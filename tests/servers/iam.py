@@ -85,7 +85,7 @@ def roles(iam, account):
     role = iam.create_role(RoleName="Robot", AssumeRolePolicyDocument=trust({"AWS": account}), Description="d", MaxSessionDuration=7200, Tags=[{"Key": "t", "Value": "1"}])["Role"]
     check((role["Arn"], role["MaxSessionDuration"]), (f"arn:aws:iam::{account}:role/Robot", 7200))
     check(role["RoleId"].startswith("AROA"), True)
-    check(role["AssumeRolePolicyDocument"], json.loads(trust({"AWS": account})))
+    check(role["AssumeRolePolicyDocument"], json.loads(trust({"AWS": f"arn:aws:iam::{account}:root"})))
     refused("EntityAlreadyExists", iam.create_role, RoleName="robot", AssumeRolePolicyDocument=trust({"AWS": account}))
     refused("MalformedPolicyDocument", iam.create_role, RoleName="x", AssumeRolePolicyDocument="{}")
     message = refused("MalformedPolicyDocument", iam.create_role, RoleName="x", AssumeRolePolicyDocument=trust({"AWS": f"arn:aws:iam::{account}:user/nobody"}))
@@ -179,6 +179,23 @@ def providers_and_aliases(iam, account):
     check(iam.list_account_aliases()["AccountAliases"], [])
 
 
+def nothing_there(iam, account):
+    iam.create_user(UserName="plain")
+    check(iam.list_mfa_devices(UserName="plain")["MFADevices"], [])
+    check(iam.list_ssh_public_keys(UserName="plain")["SSHPublicKeys"], [])
+    check(iam.list_signing_certificates(UserName="plain")["Certificates"], [])
+    check(iam.list_service_specific_credentials(UserName="plain")["ServiceSpecificCredentials"], [])
+    check(iam.list_virtual_mfa_devices()["VirtualMFADevices"], [])
+    check(iam.list_saml_providers()["SAMLProviderList"], [])
+    check(iam.list_server_certificates()["ServerCertificateMetadataList"], [])
+    message = refused("NoSuchEntity", iam.get_login_profile, UserName="plain")
+    check("Login Profile for User plain cannot be found." in message, True)
+    message = refused("NoSuchEntity", iam.get_account_password_policy)
+    check(f"The Password Policy with domain name {account} cannot be found." in message, True)
+    refused("NoSuchEntity", iam.list_mfa_devices, UserName="nobody")
+    iam.delete_user(UserName="plain")
+
+
 def reports(iam, account):
     iam.create_user(UserName="reported")
     iam.create_group(GroupName="Reported")
@@ -213,6 +230,7 @@ def main():
     roles(iam, account)
     managed_policies(iam, account)
     providers_and_aliases(iam, account)
+    nothing_there(iam, account)
     reports(iam, account)
     report()
 

@@ -1,6 +1,4 @@
 import { generateKeyPairSync, type KeyObject, randomBytes } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import { PutRecordCommand } from "@aws-sdk/client-kinesis";
 import { KMS, type KeySpec } from "@aws-sdk/client-kms";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -11,6 +9,7 @@ import { collectGarbage } from "../support/inspector.ts";
 import { memoryOf } from "../support/memory.ts";
 import { waxsealOk } from "../support/processes.ts";
 import { removeDirectory, type RunningServer, startServer, temporaryDirectory } from "../support/server.ts";
+import { storedDataKeys } from "../support/stored-data-keys.ts";
 import { createStream, readStream, utf8 } from "../support/streams.ts";
 
 /**
@@ -102,26 +101,6 @@ async function useStream(): Promise<void> {
   expect(await readStream(root.kinesis, "scanned")).toHaveLength(20);
 }
 
-/** A KMS ciphertext of 32 bytes, as it stands in a stored block: docs/formats/kms-ciphertext.md. */
-function wrappedDataKeys(): readonly Buffer[] {
-  const head = Buffer.concat([Buffer.from([1, 1, 1]), Buffer.from(streamKeyId.replaceAll("-", ""), "hex")]);
-  const length = 26 + server.region.length + 32 + 16 + 32 + 32 + 16;
-  const found = new Map<string, Buffer>();
-  for (const name of readdirSync(dataDir, { recursive: true, encoding: "utf8" })) {
-    let bytes: Buffer;
-    try {
-      bytes = readFileSync(join(dataDir, name));
-    } catch {
-      continue;
-    }
-    for (let at = bytes.indexOf(head); at !== -1; at = bytes.indexOf(head, at + 1)) {
-      const blob = Buffer.from(bytes.subarray(at, at + length));
-      found.set(blob.toString("hex"), blob);
-    }
-  }
-  return [...found.values()];
-}
-
 /** Where secrets stand in memory: any 16 bytes of either end, as they are or as OpenSSL's big numbers have them. */
 function findInMemory(
   memory: ReturnType<typeof memoryOf>,
@@ -157,15 +136,11 @@ test("known keys are in no file, log or answer; after seal and a collection they
 
   // The stream's data keys become known only now, and only to this test: the server has been sealed while they were not.
   await waxsealOk(["unseal", "--data-dir", dataDir]);
-  const EncryptionContext = { "aws:kinesis:arn": streamArn };
+  const stream = { keyId: streamKeyId, region: server.region, streamArn };
   let count = 0;
-  for (const CiphertextBlob of wrappedDataKeys()) {
-    const { Plaintext } = await kms
-      .decrypt({ CiphertextBlob, EncryptionContext })
-      .catch(() => ({ Plaintext: undefined }));
-    if (Plaintext === undefined) continue;
+  for (const key of await storedDataKeys(root.kms, dataDir, stream)) {
     count += 1;
-    secrets[`data key ${count} of the stream`] = Buffer.from(Plaintext);
+    secrets[`data key ${count} of the stream`] = key;
   }
   expect(count).toBeGreaterThan(0);
 

@@ -54,11 +54,13 @@ export const ROOMS: readonly Room[] = [
   },
   { name: "services", pattern: /^src\/services\/[^/]+\//, values: SERVICE_VALUES, types: SERVICE_TYPES },
   // The command line starts the composition root and otherwise talks to servers from outside, as any client does.
-  { name: "cli", pattern: /^src\/cli\//, values: ["base", "config", "main", "bench"], types: ["server"] },
-  { name: "bench", pattern: /^bench\//, values: ["base", "cli", "authn", "authz"], types: [] },
+  { name: "cli", pattern: /^src\/cli\//, values: ["base", "config", "main", "bench", "client"], types: ["server"] },
+  // A package of its own, for people's programs: it knows the public API and nothing of the server.
+  { name: "client", pattern: /^client\//, values: [], types: [] },
+  { name: "bench", pattern: /^bench\//, values: ["base", "cli", "client", "authn", "authz"], types: [] },
   { name: "tools", pattern: /^tools\//, values: [], types: [] },
   // Black-box suites: they see what a user sees.
-  { name: "tests", pattern: /^(tests\/|vitest\.config\.ts$)/, values: [], types: [] },
+  { name: "tests", pattern: /^(tests\/|vitest\.config\.ts$)/, values: ["client"], types: [] },
 ];
 
 /** Files that prove something about the code beside them. They may use other rooms, but no other service. */

@@ -11,7 +11,7 @@ import { RecordReader } from "../../store/caching-reader.ts";
 import { memoryMetadataStore } from "../../store/memory-metadata-store.ts";
 import type { Expectation, MetadataStore, Write } from "../../store/metadata-store.ts";
 import { type Fault, faultyMetadataStore } from "../../store/testing/faults.ts";
-import type { OrganizationOf } from "../access.ts";
+import type { IsAccountClosed, OrganizationOf } from "../access.ts";
 import { createDenials, type Denials } from "../denials.ts";
 import type { AnyOperation, Call, Principal, ServiceQuotas } from "../contract.ts";
 import { createOperations, type Operations } from "../operations.ts";
@@ -62,6 +62,7 @@ export async function gatewayRoom(
     readonly requestQuotas?: RequestQuotas;
     readonly quotas?: ServiceQuotas;
     readonly organizationOf?: OrganizationOf;
+    readonly isAccountClosed?: IsAccountClosed;
   } = {},
 ): Promise<GatewayRoom> {
   const memory = memoryMetadataStore();
@@ -115,6 +116,7 @@ export async function gatewayRoom(
       auditLog,
       denials,
       organizationOf: limits.organizationOf ?? null,
+      isAccountClosed: limits.isAccountClosed ?? null,
       clock,
       random: systemRandom(),
     }),

@@ -23,6 +23,17 @@ import {
   listInstanceProfilesForRole,
 } from "./operations/instance-profiles.ts";
 import {
+  getAccountPasswordPolicy,
+  getLoginProfile,
+  listMfaDevices,
+  listSamlProviders,
+  listServerCertificates,
+  listServiceSpecificCredentials,
+  listSigningCertificates,
+  listSshPublicKeys,
+  listVirtualMfaDevices,
+} from "./operations/none.ts";
+import {
   addClientId,
   createOidcProvider,
   deleteOidcProvider,
@@ -83,5 +94,15 @@ export function accountRows(deps: {
     GetAccountAuthorizationDetails: getAccountAuthorizationDetails(deps.accessKeyUse),
     GenerateCredentialReport: generateCredentialReport(deps.accessKeyUse),
     GetCredentialReport: getCredentialReport,
+
+    ListMFADevices: listMfaDevices,
+    ListVirtualMFADevices: listVirtualMfaDevices,
+    ListSSHPublicKeys: listSshPublicKeys,
+    ListSigningCertificates: listSigningCertificates,
+    ListServiceSpecificCredentials: listServiceSpecificCredentials,
+    ListSAMLProviders: listSamlProviders,
+    ListServerCertificates: listServerCertificates,
+    GetLoginProfile: getLoginProfile,
+    GetAccountPasswordPolicy: getAccountPasswordPolicy,
   } satisfies Table;
 }

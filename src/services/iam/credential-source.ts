@@ -8,15 +8,16 @@ import type { Principal } from "../../gateway/contract.ts";
 import { sealedBytes } from "../../store/table.ts";
 import type { Reader } from "../../store/table.ts";
 import { SECRET_PURPOSE } from "./operations/access-keys.ts";
-import { accessKeys, accounts } from "./records.ts";
+import { foldedName, parseIssuerArn } from "./model.ts";
+import { accessKeys, accounts, roles, users } from "./records.ts";
 import type { AccessKeyRecord } from "./records.ts";
 
 /** Long enough for every key id in use; what is longer is no id but an attempt. */
 const ACCESS_KEY_ID = /^[A-Z0-9]{16,32}$/;
 /** Of temporary credentials: what they are lies in the session token. */
 const TEMPORARY = "ASIA";
-/** Opened sessions kept. One takes some kilobytes, its token and what it carries; to open it anew costs 40 µs. */
-const SESSION_COUNT_MAX = 2_000;
+/** Opened sessions kept. One takes some kilobytes, 60 KB at most (tags compress well); to open it anew costs 40 µs. */
+const SESSION_COUNT_MAX = 1_000;
 
 export interface CredentialSourceDeps {
   readonly reader: Reader;
@@ -37,7 +38,8 @@ export interface Credentials extends CredentialSource {
 }
 
 /**
- * Finds access keys in IAM's records (one read each), and temporary ones in the session token that came with them (none).
+ * Finds access keys in IAM's records (one read each), and temporary ones in the session token that came with them (one
+ * read, of whoever they were issued to).
  * What is derived from a record or a token is derived once: the same principal comes back while nothing changed.
  */
 export function createCredentialSource(deps: CredentialSourceDeps): Credentials {
@@ -50,6 +52,24 @@ export function createCredentialSource(deps: CredentialSourceDeps): Credentials 
     const credential = known.get(record) ?? credentialOf(deps.secretBox, record);
     known.set(record, credential);
     return credential;
+  };
+
+  /**
+   * Whether the user or role behind a session is still the one that it was issued for. AWS answers who signs with the session of
+   * a deleted one as it answers an unknown key, whatever the operation. Asked at each request, and of sessions only.
+   */
+  const hasIssuer = async ({ type, accountId, session }: Principal): Promise<boolean> => {
+    if (session === undefined || session.issuerArn === accountRootArn(accountId)) return true;
+    const { issuerArn, issuerId } = session;
+    const issuer = parseIssuerArn(issuerArn);
+    if (issuer === null) return false;
+    const id = [accountId, foldedName(issuer.name)] as const;
+    if (issuer.type === "role") {
+      const role = type === "AssumedRole" ? await deps.reader.get(roles, [...id]) : null;
+      return role?.arn === issuerArn && role.roleId === issuerId;
+    }
+    const user = await deps.reader.get(users, [...id]);
+    return user?.arn === issuerArn && user.userId === issuerId;
   };
 
   const ofToken = (accessKeyId: string, token: string): Credential | null => {
@@ -68,7 +88,8 @@ export function createCredentialSource(deps: CredentialSourceDeps): Credentials 
     async find(accessKeyId, sessionToken) {
       if (!ACCESS_KEY_ID.test(accessKeyId)) return null;
       if (!accessKeyId.startsWith(TEMPORARY)) return ofRecord(accessKeyId);
-      return sessionToken === undefined ? null : ofToken(accessKeyId, sessionToken);
+      const credential = sessionToken === undefined ? null : ofToken(accessKeyId, sessionToken);
+      return credential !== null && (await hasIssuer(credential.principal)) ? credential : null;
     },
     async accountOf(accessKeyId) {
       if (!ACCESS_KEY_ID.test(accessKeyId)) return null;

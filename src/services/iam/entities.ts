@@ -147,7 +147,7 @@ export const boundaryContext = (entity: EntityRecord | null): ContextValues =>
 
 /**
  * Access to one entity. Whoever may not call the operation learns nothing of whether it exists: a missing one is checked
- * under the ARN that it would have.
+ * under the ARN that it would have, and a denial names that ARN for one that is elsewhere, too.
  */
 export function entityAccess<Entity extends EntityRecord, Named, Input extends Named>(
   kind: EntityKind<Entity, Named>,
@@ -155,15 +155,18 @@ export function entityAccess<Entity extends EntityRecord, Named, Input extends N
   extra: (input: Input, entity: Entity | null) => ContextValues = () => ({}),
 ): (context: OperationContext, input: Input) => Promise<Access<EntityTarget<Entity>>> {
   return async ({ call, read }, input) => {
-    const { accountId } = call.principal;
+    const { accountId, arn: callerArn } = call.principal;
     const name = kind.nameIn(input);
     const entity = await findEntity(read, kind, accountId, name);
+    const namedArn = kind.arnOf(accountId, "/", name);
     return {
       target: { name, record: entity },
       checks: [
         {
           action,
-          resource: entity?.arn ?? kind.arnOf(accountId, "/", name),
+          resource: entity?.arn ?? namedArn,
+          // A caller knows its own path.
+          ...(entity?.arn === callerArn ? {} : { shownResource: namedArn }),
           resourceAccountId: accountId,
           context: { ...resourceTagContext(entity?.tags ?? []), ...extra(input, entity) },
         },

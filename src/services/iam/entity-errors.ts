@@ -27,6 +27,11 @@ export const noSuchAccountAlias = (alias: string): ServiceError =>
 export const accountAliasExists = (alias: string): ServiceError =>
   alreadyExists(`The account alias ${alias} already exists.`);
 
+export const noSuchLoginProfile = (userName: string): ServiceError =>
+  noSuchEntity(`Login Profile for User ${userName} cannot be found.`);
+export const noSuchPasswordPolicy = (accountId: string): ServiceError =>
+  noSuchEntity(`The Password Policy with domain name ${accountId} cannot be found.`);
+
 // AWS's text for both is the single word "Unknown"; the codes are what clients look at.
 export const reportNotPresent = (): ServiceError => new ServiceError("ReportNotPresent", "Unknown", { status: 410 });
 export const reportExpired = (): ServiceError => new ServiceError("ReportExpired", "Unknown", { status: 410 });

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Credential, CredentialSource } from "../../authn/credentials.ts";
 import type { Reader } from "../../store/table.ts";
 import { systemRandom } from "../../base/random.ts";
-import { memberAccounts, ofOpenAccounts } from "./member-accounts.ts";
+import { isAccountClosed, memberAccounts, ofOpenAccounts } from "./member-accounts.ts";
 import { ACCOUNT, iamRoom } from "./testing/iam-room.ts";
 
 const accounts = memberAccounts(systemRandom());
@@ -53,8 +53,12 @@ describe("a member account", () => {
     const source = ofOpenAccounts(all, { reader, generation: () => room.store.generation() });
     for (let at = 0; at < 3; at++) expect(await source.find("AKIA")).toBe(credential);
     expect(reads).toBe(1);
+    expect(await isAccountClosed(room.reader, accountId)).toBe(false);
     const writes = await accounts.suspend(room.reader, accountId);
     await room.store.commit({ expect: [], writes });
+    expect(await isAccountClosed(room.reader, accountId)).toBe(true);
+    // What is in no account that there ever was is not found, which is not for this to say.
+    expect(await isAccountClosed(room.reader, "999999999999")).toBe(false);
     expect(await source.find("AKIA")).toBeNull();
     expect(await source.find("AKIA")).toBeNull();
     expect(reads).toBe(2);

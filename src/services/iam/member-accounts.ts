@@ -1,20 +1,31 @@
-/** Accounts that an organization makes: nobody has a key to one, the organization's management account gets in by a role. */
+/**
+ * Accounts that an organization makes: nobody has a key to one unless the deployment's owner made it, the organization's
+ * management account gets in by a role.
+ */
 import { accountRootArn, formatArn } from "../../base/arn.ts";
 import { LruMap } from "../../base/lru.ts";
 import type { Random } from "../../base/random.ts";
 import type { Write } from "../../store/metadata-store.ts";
 import type { Reader } from "../../store/table.ts";
 import type { Credential, CredentialSource } from "../../authn/credentials.ts";
+import type { SecretBox } from "../../envelope/secret-box.ts";
 import { newAccountId } from "./accounts.ts";
 import { putEntity, roleKind } from "./entities.ts";
 import { AWS_MANAGED_ACCOUNT, MAX_SESSION_SECONDS_DEFAULT, newEntityId, roleArn } from "./model.ts";
+import { newAccessKey } from "./operations/access-keys.ts";
 import { usePolicy } from "./policy-use.ts";
-import { accounts, type RoleRecord } from "./records.ts";
+import { accessKeys, accounts, type RoleRecord } from "./records.ts";
 
 const ADMINISTRATOR_ACCESS = formatArn("iam", "", AWS_MANAGED_ACCOUNT, "policy/AdministratorAccess");
 
 /** How often an id is drawn that is taken. */
 const DRAWS_MAX = 16;
+
+/** For who owns the deployment. The secret leaves with the answer and is nowhere else. */
+interface MemberRootKey {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+}
 
 interface NewMember {
   readonly name: string;
@@ -24,23 +35,39 @@ interface NewMember {
 }
 
 export interface MemberAccounts {
-  open(read: Reader, input: NewMember): Promise<{ readonly accountId: string; readonly writes: readonly Write[] }>;
+  open(
+    read: Reader,
+    input: NewMember,
+  ): Promise<{ readonly accountId: string; readonly writes: readonly Write[]; readonly rootKey?: MemberRootKey }>;
   suspend(read: Reader, accountId: string): Promise<readonly Write[]>;
 }
 
-/** What services/organizations needs of IAM (its port of the same name). */
-export const memberAccounts = (random: Random): MemberAccounts => ({
+/**
+ * What services/organizations needs of IAM (its port of the same name). `rootKeys`: accounts are made with an access key of
+ * their root, in one commit, so that none is left without one by a crash.
+ */
+export const memberAccounts = (
+  random: Random,
+  rootKeys: { readonly secretBox: SecretBox } | null = null,
+): MemberAccounts => ({
   async open(read, input) {
     const accountId = await freeAccountId(read, random);
     const role = accessRole(accountId, input, random);
+    const key =
+      rootKeys === null ? null : newAccessKey({ random, ...rootKeys }, accountId, { type: "root" }, input.nowMs);
+    const { accessKeyId } = key?.record ?? {};
     return {
       accountId,
+      ...(key === null
+        ? {}
+        : { rootKey: { accessKeyId: key.record.accessKeyId, secretAccessKey: key.secretAccessKey } }),
       writes: [
+        ...(key === null ? [] : [accessKeys.put([key.record.accessKeyId], key.record)]),
         accounts.put([accountId], {
           accountId,
           name: input.name,
           createdMs: input.nowMs,
-          rootAccessKeyIds: [],
+          rootAccessKeyIds: accessKeyId === undefined ? [] : [accessKeyId],
           userCount: 0,
           policyCount: 0,
           roleCount: 1,
@@ -89,6 +116,10 @@ function accessRole(accountId: string, input: NewMember, random: Random): RoleRe
     instanceProfileNames: [],
   };
 }
+
+/** For the gateway: its port of the same name. Not of an account that is not known: what it would have is not there either. */
+export const isAccountClosed = async (read: Reader, accountId: string): Promise<boolean> =>
+  (await read.get(accounts, [accountId]))?.status === "SUSPENDED";
 
 /** Accounts whose state is kept ready. */
 const KEPT_COUNT_MAX = 1_000;

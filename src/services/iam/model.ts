@@ -88,21 +88,25 @@ export const newAccessKeyId = (random: Random): string => `AKIA${idText(random.b
 export const fixedPolicyId = (arn: string): string =>
   `ANPA${idText(createHash("sha256").update(arn).digest().subarray(0, 17))}`;
 
-/** Length as IAM's quotas count it: without white space. */
-export const policySize = (document: string): number => document.replace(/\s/g, "").length;
+/**
+ * A JSON text without the white space between its parts, which IAM's quotas do not count. What stands inside of strings is
+ * content, white space or not: what is not counted there could fill records with it.
+ */
+const withoutWhiteSpace = (document: string): string =>
+  document.replace(/("[^"\\]*(?:\\[^][^"\\]*)*"?)|[ \t\r\n]+/g, (_match, text: string | undefined) => text ?? "");
 
-/** White space is not counted, so it alone could make records large: beyond this length it is not kept. */
-const KEPT_WHITE_SPACE_LENGTH_MAX = 16_384;
+/** Length as IAM's quotas count it. */
+export const policySize = (document: string): number => withoutWhiteSpace(document).length;
 
-/** Characters of all inline policies of an entity as they are stored: white space inside of texts, which is kept, fills records too. */
-export const INLINE_POLICIES_LENGTH_MAX = 131_072;
+/** Characters of white space are not counted, so they alone could make records large: they are kept up to as much as a quota again. */
+const KEPT_QUOTAS = 2;
 
 /**
- * The document as it is stored. It must have been compiled, so it is known to be JSON. `otherLength`: characters of the
- * documents that the same record holds already.
+ * The document as it is stored: as it was put unless that is long. It must have been compiled, so it is known to be JSON.
+ * `otherLength`: characters of the documents that share its quota.
  */
-export const storedDocument = (document: string, otherLength = 0): string =>
-  document.length + otherLength <= KEPT_WHITE_SPACE_LENGTH_MAX ? document : JSON.stringify(JSON.parse(document));
+export const storedDocument = (document: string, sizeMax: number, otherLength = 0): string =>
+  document.length + otherLength <= KEPT_QUOTAS * sizeMax ? document : withoutWhiteSpace(document);
 
 /** Policy documents leave IAM percent-encoded (RFC 3986), which is stricter than encodeURIComponent. */
 export const encodedDocument = (document: string): string =>

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { PolicyHolder, SessionLimits } from "../../authz/policy-source.ts";
+import type { StopReason } from "../../authz/types.ts";
 import type { Reader } from "../../store/table.ts";
 import { createPolicySource } from "./policy-source.ts";
 import type { UnusablePolicy } from "./policy-source.ts";
@@ -42,8 +43,9 @@ type Policies = Awaited<ReturnType<ReturnType<typeof createPolicySource>["polici
 const ids = (policies: Policies) => policies.identityPolicies.map(({ id }) => id);
 
 /** Denied everything, explicitly. */
-function expectNothing({ identityPolicies }: Policies): void {
+function expectNothing({ identityPolicies }: Policies, stop?: StopReason): void {
   expect(identityPolicies).toHaveLength(1);
+  if (stop !== undefined) expect(identityPolicies[0]?.stop).toBe(stop);
   expect(identityPolicies[0]?.statements[0]).toMatchObject({ effect: "Deny", sid: "UnusablePolicy" });
 }
 
@@ -106,10 +108,17 @@ describe("policy source", () => {
 
   test("a user that is gone, came back elsewhere or is another of the same name may nothing", async () => {
     const { room, source, ann } = await sourceRoom();
+    await room.run("UpdateUser", { UserName: "ann", NewPath: "/moved/" });
+    expectNothing(await source.policiesOf(ann), "renamed");
+    await room.run("UpdateUser", { UserName: "ann", NewPath: "/", NewUserName: "bea" });
+    expectNothing(await source.policiesOf(ann), "renamed");
+    await room.run("CreateUser", { UserName: "ann" });
+    expectNothing(await source.policiesOf(ann), "renamed");
     await room.run("DeleteUser", { UserName: "ann" });
-    expectNothing(await source.policiesOf(ann));
+    await room.run("DeleteUser", { UserName: "bea" });
+    expectNothing(await source.policiesOf(ann), "deleted");
     await room.run("CreateUser", { UserName: "ann", Path: "/other/" });
-    expectNothing(await source.policiesOf(ann));
+    expectNothing(await source.policiesOf(ann), "replaced");
     await room.run("DeleteUser", { UserName: "ann" });
     await room.run("CreateUser", { UserName: "ann" });
     await room.run("AttachUserPolicy", { UserName: "ann", PolicyArn: ADMIN });
@@ -166,7 +175,7 @@ describe("the policies of groups", () => {
     await room.run("CreateGroup", { GroupName: "Team" });
     await room.run("AddUserToGroup", { GroupName: "Team", UserName: "ann" });
     await room.store.commit({ expect: [], writes: [groups.remove([ACCOUNT, "team"])] });
-    expectNothing(await source.policiesOf(ann));
+    expectNothing(await source.policiesOf(ann), "unreadable");
     expect(problems.map(({ policyId }) => policyId)).toEqual(["group/team"]);
   });
 });
@@ -217,11 +226,11 @@ describe("sessions of roles", () => {
     await room.run("DetachRolePolicy", { ...role, PolicyArn: ADMIN });
     await room.run("DeleteRolePolicy", { ...role, PolicyName: "p" });
     await room.run("DeleteRole", role);
-    expectNothing(await source.policiesOf(session()));
+    expectNothing(await source.policiesOf(session()), "deleted");
     const trust = policyText("Allow", "sts:AssumeRole");
     await room.run("CreateRole", { ...role, Path: "/x/", AssumeRolePolicyDocument: trust });
     await room.run("AttachRolePolicy", { ...role, PolicyArn: ADMIN });
-    expectNothing(await source.policiesOf(session()));
+    expectNothing(await source.policiesOf(session()), "replaced");
   });
 
   test("limits are documents and managed policies, compiled once for each session and the same list while unchanged", async () => {

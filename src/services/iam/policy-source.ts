@@ -1,5 +1,5 @@
 import type { PolicyHolder, PolicySource, PrincipalPolicies, SessionLimits } from "../../authz/policy-source.ts";
-import type { CompiledPolicy } from "../../authz/types.ts";
+import type { CompiledPolicy, StopReason } from "../../authz/types.ts";
 import { accountRootArn } from "../../base/arn.ts";
 import type { Reader } from "../../store/table.ts";
 import { compiledDocument, createCompiledPolicies } from "./compiled-policies.ts";
@@ -7,7 +7,7 @@ import type { CompiledPolicies, NamedPolicy } from "./compiled-policies.ts";
 import { foldedName, parseIssuerArn } from "./model.ts";
 import type { CompilePolicy } from "./model.ts";
 import { inlinePolicyId } from "./operations/inline-policies.ts";
-import { groups, roles, users } from "./records.ts";
+import { groups, renamedUsers, roles, users } from "./records.ts";
 import type { GroupRecord, RoleRecord, UserRecord } from "./records.ts";
 
 /** Why a principal is denied everything: something that decisions need is missing or cannot be read. */
@@ -43,11 +43,14 @@ const everything = (id: string, effect: "Allow" | "Deny", sid: string | null): C
 });
 
 /** An explicit deny, because a policy that cannot be read may have held one. */
-const denyEverything = (id: string): CompiledPolicy => everything(id, "Deny", "UnusablePolicy");
+const denyEverything = (id: string, stop: StopReason): CompiledPolicy => ({
+  ...everything(id, "Deny", "UnusablePolicy"),
+  stop,
+});
 
-const nothingFor = (principalArn: string): PrincipalPolicies => ({
+const nothingFor = (principalArn: string, stop: StopReason): PrincipalPolicies => ({
   ...NOTHING,
-  identityPolicies: [denyEverything(principalArn)],
+  identityPolicies: [denyEverything(principalArn, stop)],
 });
 
 /** The account's root may do everything, without a policy that says so: what sessions of a federated user of root begin with. */
@@ -65,7 +68,7 @@ export function createPolicySource(deps: PolicySourceDeps): PolicySource {
   const usable: Usable = (principalArn, [policyId, result]) => {
     if ("policy" in result) return result.policy;
     deps.onUnusablePolicy({ principalArn, policyId, cause: result.cause });
-    return denyEverything(policyId);
+    return denyEverything(policyId, "unreadable");
   };
   const entities = entityPolicies(deps, compiled, usable);
   const sessionPoliciesOf = sessionPolicies(deps.compileSessionPolicy, compiled, usable);
@@ -74,7 +77,10 @@ export function createPolicySource(deps: PolicySourceDeps): PolicySource {
       const { type, session } = principal;
       // Root needs no policy; who has no account here yet, and a service that acts by itself, have none: what they may do,
       // policies of resources and roles say.
-      if (type === "Root" || type === "Service" || type === "WebIdentity") return NOTHING;
+      if (type === "Service" || type === "WebIdentity") return NOTHING;
+      // Root's sessions (GetSessionToken) carry no limits; one that does is none of ours.
+      if (type === "Root")
+        return (session?.limits ?? null) === null ? NOTHING : nothingFor(principal.arn, "unreadable");
       const unlimited = await unlimitedPolicies(entities, principal);
       if (session === undefined && type !== "FederatedUser") return unlimited;
       return { ...unlimited, sessionPolicies: await sessionPoliciesOf(principal) };
@@ -86,17 +92,17 @@ export function createPolicySource(deps: PolicySourceDeps): PolicySource {
 async function unlimitedPolicies(entities: EntityPolicies, principal: PolicyHolder): Promise<PrincipalPolicies> {
   const { type, arn, accountId, userId, userName, session } = principal;
   if (type === "User" && userName !== undefined) {
-    if (session !== undefined && session.issuerId !== userId) return nothingFor(arn);
+    if (session !== undefined && session.issuerId !== userId) return nothingFor(arn, "replaced");
     return entities.ofUser(arn, { accountId, name: userName, arn, id: userId });
   }
-  if (session === undefined) return nothingFor(arn);
+  if (session === undefined) return nothingFor(arn, "deleted");
   const { issuerArn, issuerId } = session;
   if (type === "FederatedUser" && issuerArn === accountRootArn(accountId)) return ROOT_POLICIES;
   const issuer = parseIssuerArn(issuerArn);
   const identity = { accountId, name: issuer?.name ?? "", arn: issuerArn, id: issuerId };
   if (type === "FederatedUser" && issuer?.type === "user") return entities.ofUser(arn, identity);
   if (type === "AssumedRole" && issuer?.type === "role") return entities.ofRole(arn, identity);
-  return nothingFor(arn);
+  return nothingFor(arn, "deleted");
 }
 
 /** Which user or role is meant. Another one that was made under its name later, and so has another id, is not. */
@@ -110,6 +116,19 @@ interface Identity {
 interface EntityPolicies {
   ofUser(principalArn: string, user: Identity): Promise<PrincipalPolicies>;
   ofRole(principalArn: string, role: Identity): Promise<PrincipalPolicies>;
+}
+
+/** Of a user that is not under its name any more; `found`: the id of the one that is. */
+async function whatBecameOf(
+  reader: Reader,
+  { accountId, id }: Identity,
+  found: string | undefined,
+): Promise<StopReason> {
+  if (found === id) return "renamed";
+  const renamed = await reader.get(renamedUsers, [accountId, id]);
+  const user = renamed === null ? null : await reader.get(users, [accountId, foldedName(renamed.userName)]);
+  if (user?.userId === id) return "renamed";
+  return found === undefined ? "deleted" : "replaced";
 }
 
 /** How often a user is read again because one of its groups has gone in between. */
@@ -144,8 +163,10 @@ function entityPolicies(deps: PolicySourceDeps, compiled: CompiledPolicies, usab
   const ofUser = async (principalArn: string, of: Identity, retries = RETRIES_MAX): Promise<PrincipalPolicies> => {
     const read = () => reader.get(users, [of.accountId, foldedName(of.name)]);
     const user = await read();
-    // Deleted, or renamed, since the request was authenticated or the session issued.
-    if (user === null || user.arn !== of.arn || user.userId !== of.id) return nothingFor(principalArn);
+    // Changed since the request was authenticated: afterwards its credentials are nobody's (credential-source.ts).
+    if (user === null || user.arn !== of.arn || user.userId !== of.id) {
+      return nothingFor(principalArn, await whatBecameOf(reader, of, user?.userId));
+    }
     const names = user.groupNames ?? [];
     const found = await Promise.all(names.map((name) => reader.get(groups, [of.accountId, name])));
     const missing = names.find((_name, at) => found[at] === null);
@@ -160,14 +181,16 @@ function entityPolicies(deps: PolicySourceDeps, compiled: CompiledPolicies, usab
     if (retries > 0 && (await read()) !== user) return ofUser(principalArn, of, retries - 1);
     const cause = new Error("a group of the user is not stored");
     deps.onUnusablePolicy({ principalArn, policyId: `group/${missing}`, cause });
-    return nothingFor(principalArn);
+    return nothingFor(principalArn, "unreadable");
   };
 
   return {
     ofUser: (principalArn, user) => ofUser(principalArn, user),
     async ofRole(principalArn, of) {
       const role = await reader.get(roles, [of.accountId, foldedName(of.name)]);
-      if (role === null || role.arn !== of.arn || role.roleId !== of.id) return nothingFor(principalArn);
+      if (role === null || role.arn !== of.arn || role.roleId !== of.id) {
+        return nothingFor(principalArn, role === null ? "deleted" : "replaced");
+      }
       return policiesOf(principalArn, role, []);
     },
   };

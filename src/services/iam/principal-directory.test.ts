@@ -1,7 +1,7 @@
 import { beforeEach, expect, test } from "vitest";
 import { compilePolicy } from "../../authz/compile.ts";
 import type { CompiledPolicy } from "../../authz/types.ts";
-import { boundPrincipals, principalDirectory } from "./principal-directory.ts";
+import { boundPrincipals, principalDirectory, withAccountArns } from "./principal-directory.ts";
 import { ACCOUNT, iamRoom, type IamRoom, policyText } from "./testing/iam-room.ts";
 
 const OTHER = "999988887777";
@@ -100,6 +100,27 @@ test("a stored policy is shown as it was put until a principal of it is gone; th
   expect(after.Statement[2].Principal).toBe("*");
   expect(await makeAnn()).not.toBe(ids[ANN]);
   expect(await principalDirectory.nameOf(room.reader, ANN, ids[ANN] ?? "")).toBe(ids[ANN]);
+});
+
+test("an account that a trust policy names by its bare id is stored by the ARN of its root", () => {
+  const Condition = { StringEquals: { "aws:PrincipalAccount": OTHER } };
+  const Statement = [
+    { Effect: "Allow", Principal: { AWS: [OTHER, ANN] }, Action: "sts:AssumeRole" },
+    { Effect: "Allow", Principal: { AWS: OTHER }, Action: "sts:TagSession", Condition },
+  ];
+  const document = JSON.stringify({ Version: "2012-10-17", Statement });
+  const compiled = compilePolicy(document, { id: "trust", kind: "trust", lengthMax: 10_000 });
+  const AWS = `arn:aws:iam::${OTHER}:root`;
+  expect(JSON.parse(withAccountArns(document, compiled))).toEqual({
+    Version: "2012-10-17",
+    Statement: [
+      { ...Statement[0], Principal: { AWS: [AWS, ANN] } },
+      { ...Statement[1], Principal: { AWS } },
+    ],
+  });
+  const spaced = ` ${JSON.stringify({ Version: "2012-10-17", Statement: { ...Statement[0], Principal: { AWS } } })}`;
+  const same = compilePolicy(spaced, { id: "trust", kind: "trust", lengthMax: 10_000 });
+  expect(withAccountArns(spaced, same)).toBe(spaced);
 });
 
 test("a user that was renamed is shown by its new ARN, even when somebody else has its old name", async () => {

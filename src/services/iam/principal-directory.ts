@@ -108,6 +108,15 @@ function withNames(document: string, names: ReadonlyMap<string, string>): string
   });
 }
 
+/** The document with accounts that it names by their bare ids named as AWS stores them: `arn:aws:iam::ID:root`. */
+export function withAccountArns(document: string, { principals = [] }: CompiledPolicy): string {
+  const bare = principals.filter((name) => ACCOUNT_ID.test(name));
+  if (bare.length === 0) return document;
+  const named = withNames(document, new Map(bare.map((id) => [id, accountRootArn(id)])));
+  // Compiled policies know accounts by their ids, however they were named: a document without bare ones stays as it was put.
+  return named === JSON.stringify(JSON.parse(document)) ? document : named;
+}
+
 /**
  * The unique ids behind a trust policy that was just compiled, to be stored beside it. Throws MalformedPolicyDocument when it
  * names a principal that is not there.

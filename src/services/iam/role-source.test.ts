@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Write } from "../../store/metadata-store.ts";
-import { oidcProviders, roles } from "./records.ts";
+import { accounts, oidcProviders, roles } from "./records.ts";
 import type { OidcProviderRecord, RoleRecord } from "./records.ts";
 import { createRoleSource } from "./role-source.ts";
 import { ACCOUNT, iamRoom, policyText, tinyCompile } from "./testing/iam-room.ts";
@@ -18,7 +18,7 @@ const role: RoleRecord = {
   maxSessionSeconds: 7_200,
   trustDocument: policyText("Allow", "sts:AssumeRole"),
   trustPrincipalIds: { x: "AIDAX" },
-  tags: [],
+  tags: [{ key: "env", value: "prod" }],
   inlinePolicies: [],
   attachedPolicyArns: [],
   boundaryArn: null,
@@ -53,7 +53,13 @@ async function sourceRoom(...writes: readonly Write[]) {
 test("a role is found by its whole ARN, with its trust policy compiled once and bound to unique ids", async () => {
   const { source, reader, compiled } = await sourceRoom(roles.put([ACCOUNT, "reader"], role));
   const found = await source.find(reader, arn);
-  expect(found).toMatchObject({ arn, roleName: "Reader", roleId: "AROAREADER", maxSessionSeconds: 7_200 });
+  expect(found).toMatchObject({
+    arn,
+    tags: { env: "prod" },
+    roleName: "Reader",
+    roleId: "AROAREADER",
+    maxSessionSeconds: 7_200,
+  });
   expect(await source.find(reader, arn)).toBe(found);
   expect(compiled).toEqual([{ x: "AIDAX" }]);
   for (const other of [
@@ -68,6 +74,15 @@ test("a role is found by its whole ARN, with its trust policy compiled once and 
   ]) {
     expect(await source.find(reader, other), other).toBeNull();
   }
+});
+
+test("a role of a closed account is as good as absent", async () => {
+  const { source, reader, store } = await sourceRoom(roles.put([ACCOUNT, "reader"], role));
+  expect(await source.find(reader, arn)).not.toBeNull();
+  const account = await reader.get(accounts, [ACCOUNT]);
+  if (account === null) throw new Error("no account");
+  await store.commit({ expect: [], writes: [accounts.put([ACCOUNT], { ...account, status: "SUSPENDED" })] });
+  expect(await source.find(reader, arn)).toBeNull();
 });
 
 test("a role whose trust policy cannot be read is there, and trusts nobody", async () => {

@@ -5,7 +5,7 @@ import { formatArn, parseArn } from "../../base/arn.ts";
 import type { Reader } from "../../store/table.ts";
 import { foldedName, parsePolicyArn } from "./model.ts";
 import { findPolicy } from "./policy-lookup.ts";
-import { oidcProviders, roles } from "./records.ts";
+import { accounts, oidcProviders, roles } from "./records.ts";
 import type { OidcProviderRecord, RoleRecord } from "./records.ts";
 
 /** A role as whoever assumes it meets it. */
@@ -16,10 +16,11 @@ export interface AssumableRole {
   readonly roleId: string;
   readonly maxSessionSeconds: number;
   readonly trustPolicy: CompiledPolicy;
+  readonly tags: Readonly<Record<string, string>>;
 }
 
 export interface RoleSource {
-  /** Null when there is no role of exactly this ARN. */
+  /** Null when there is no role of exactly this ARN, or its account is closed. */
   find(read: Reader, roleArn: string): Promise<AssumableRole | null>;
   /** The provider of an account whose URL is exactly the issuer of a token; null when there is none. */
   findProvider(read: Reader, accountId: string, issuer: string): Promise<OidcProviderRecord | null>;
@@ -60,6 +61,8 @@ export function createRoleSource(deps: {
       const record = await read.get(roles, [parsed.accountId, foldedName(roleName)]);
       // The path is part of the ARN but not of the key, and names are kept without case.
       if (record === null || record.arn !== roleArn) return null;
+      // Nobody gets into a closed account: a session of it would be refused with its first request anyhow.
+      if ((await read.get(accounts, [parsed.accountId]))?.status === "SUSPENDED") return null;
       const known = compiled.get(record);
       if (known !== undefined) return known;
       const { arn, accountId, roleId, maxSessionSeconds } = record;
@@ -70,6 +73,7 @@ export function createRoleSource(deps: {
         roleId,
         maxSessionSeconds,
         trustPolicy: trustPolicyOf(record),
+        tags: Object.fromEntries(record.tags.map(({ key, value }) => [key, value])),
       };
       compiled.set(record, role);
       return role;

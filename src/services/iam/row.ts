@@ -1,7 +1,16 @@
 /** What the rows of IAM's table have in common: how a user or policy is found and guarded, and what an event says of it. */
+import { madeNow } from "../../base/lazy.ts";
 import { accountRootArn } from "../../base/arn.ts";
 import type { ContextValues } from "../../authz/types.ts";
-import type { Access, AuditDetails, AuditResource, Operation, OperationContext } from "../../gateway/contract.ts";
+import { eventTime } from "../../base/time.ts";
+import type {
+  Access,
+  AccessCheck,
+  AuditDetails,
+  AuditResource,
+  Operation,
+  OperationContext,
+} from "../../gateway/contract.ts";
 import type { Reader } from "../../store/table.ts";
 import { entityAccess, entityResource, existingEntity, resourceTagContext, userKind } from "./entities.ts";
 import type { EntityTarget } from "./entities.ts";
@@ -36,6 +45,24 @@ export const requestTagContext = (tags: readonly WireTag[] | undefined): Context
         ...Object.fromEntries(tags.map(({ Key, Value }) => [`aws:RequestTag/${Key}`, Value])),
         "aws:TagKeys": tags.map(({ Key }) => Key),
       };
+
+/**
+ * What is asked of who makes something: with tags, also the permission to tag it, or whoever may create but not tag could set
+ * the tags that policies decide by (IAM User Guide, "Controlling access to AWS resources using tags").
+ */
+export function creationChecks(
+  create: AccessCheck,
+  tagAction: string,
+  tags: readonly WireTag[] | undefined,
+): readonly AccessCheck[] {
+  if (tags === undefined || tags.length === 0) return [create];
+  const context = requestTagContext(tags);
+  const { resource, resourceAccountId } = create;
+  return [
+    { ...create, context: { ...madeNow(create.context ?? {}), ...context } },
+    { action: tagAction, resource, resourceAccountId, context },
+  ];
+}
 
 /** Access to one user. */
 export const userAccess = <Input extends { readonly UserName: string }>(
@@ -107,9 +134,12 @@ export const policyResource = (arn: string, accountId: string): AuditResource =>
   accountId,
 });
 
-/** As CloudTrail writes names and times: `UserName` becomes `userName`, a date ISO text. No input that IAM takes here holds a secret. */
+/**
+ * As CloudTrail writes IAM's names and times: `UserName` becomes `userName`, a date `Nov 22, 2026, 9:46:33 AM`. No input that
+ * IAM takes here holds a secret.
+ */
 function lowerCamel(value: unknown, isDate = false): unknown {
-  if (isDate && typeof value === "number") return new Date(value).toISOString();
+  if (isDate && typeof value === "number") return eventTime(value);
   if (Array.isArray(value)) return value.map((item: unknown) => lowerCamel(item));
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(

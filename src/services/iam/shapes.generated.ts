@@ -45,6 +45,7 @@ export const model: ServiceModel = {
     GenerateCredentialReport: { output: "GenerateCredentialReportResponse", errors: ["LimitExceededException", "ServiceFailureException"], resultWrapper: "GenerateCredentialReportResult" },
     GetAccessKeyLastUsed: { input: "GetAccessKeyLastUsedRequest", output: "GetAccessKeyLastUsedResponse", errors: [], resultWrapper: "GetAccessKeyLastUsedResult" },
     GetAccountAuthorizationDetails: { input: "GetAccountAuthorizationDetailsRequest", output: "GetAccountAuthorizationDetailsResponse", errors: ["ServiceFailureException"], resultWrapper: "GetAccountAuthorizationDetailsResult" },
+    GetAccountPasswordPolicy: { output: "GetAccountPasswordPolicyResponse", errors: ["NoSuchEntityException", "ServiceFailureException"], resultWrapper: "GetAccountPasswordPolicyResult" },
     GetAccountSummary: { output: "GetAccountSummaryResponse", errors: ["ServiceFailureException"], resultWrapper: "GetAccountSummaryResult" },
     GetContextKeysForCustomPolicy: { input: "GetContextKeysForCustomPolicyRequest", output: "GetContextKeysForPolicyResponse", errors: ["InvalidInputException"], resultWrapper: "GetContextKeysForCustomPolicyResult" },
     GetContextKeysForPrincipalPolicy: { input: "GetContextKeysForPrincipalPolicyRequest", output: "GetContextKeysForPolicyResponse", errors: ["NoSuchEntityException", "InvalidInputException"], resultWrapper: "GetContextKeysForPrincipalPolicyResult" },
@@ -52,6 +53,7 @@ export const model: ServiceModel = {
     GetGroup: { input: "GetGroupRequest", output: "GetGroupResponse", errors: ["NoSuchEntityException", "ServiceFailureException"], resultWrapper: "GetGroupResult" },
     GetGroupPolicy: { input: "GetGroupPolicyRequest", output: "GetGroupPolicyResponse", errors: ["NoSuchEntityException", "ServiceFailureException"], resultWrapper: "GetGroupPolicyResult" },
     GetInstanceProfile: { input: "GetInstanceProfileRequest", output: "GetInstanceProfileResponse", errors: ["NoSuchEntityException", "ServiceFailureException"], resultWrapper: "GetInstanceProfileResult" },
+    GetLoginProfile: { input: "GetLoginProfileRequest", output: "GetLoginProfileResponse", errors: ["NoSuchEntityException", "ServiceFailureException"], resultWrapper: "GetLoginProfileResult" },
     GetOpenIDConnectProvider: { input: "GetOpenIDConnectProviderRequest", output: "GetOpenIDConnectProviderResponse", errors: ["InvalidInputException", "NoSuchEntityException", "ServiceFailureException"], resultWrapper: "GetOpenIDConnectProviderResult" },
     GetPolicy: { input: "GetPolicyRequest", output: "GetPolicyResponse", errors: ["NoSuchEntityException", "InvalidInputException", "ServiceFailureException"], resultWrapper: "GetPolicyResult" },
     GetPolicyVersion: { input: "GetPolicyVersionRequest", output: "GetPolicyVersionResponse", errors: ["NoSuchEntityException", "InvalidInputException", "ServiceFailureException"], resultWrapper: "GetPolicyVersionResult" },
@@ -71,6 +73,7 @@ export const model: ServiceModel = {
     ListInstanceProfileTags: { input: "ListInstanceProfileTagsRequest", output: "ListInstanceProfileTagsResponse", errors: ["NoSuchEntityException", "ServiceFailureException"], resultWrapper: "ListInstanceProfileTagsResult" },
     ListInstanceProfiles: { input: "ListInstanceProfilesRequest", output: "ListInstanceProfilesResponse", errors: ["ServiceFailureException"], resultWrapper: "ListInstanceProfilesResult" },
     ListInstanceProfilesForRole: { input: "ListInstanceProfilesForRoleRequest", output: "ListInstanceProfilesForRoleResponse", errors: ["NoSuchEntityException", "ServiceFailureException"], resultWrapper: "ListInstanceProfilesForRoleResult" },
+    ListMFADevices: { input: "ListMFADevicesRequest", output: "ListMFADevicesResponse", errors: ["NoSuchEntityException", "ServiceFailureException"], resultWrapper: "ListMFADevicesResult" },
     ListOpenIDConnectProviderTags: { input: "ListOpenIDConnectProviderTagsRequest", output: "ListOpenIDConnectProviderTagsResponse", errors: ["NoSuchEntityException", "ServiceFailureException", "InvalidInputException"], resultWrapper: "ListOpenIDConnectProviderTagsResult" },
     ListOpenIDConnectProviders: { input: "ListOpenIDConnectProvidersRequest", output: "ListOpenIDConnectProvidersResponse", errors: ["ServiceFailureException"], resultWrapper: "ListOpenIDConnectProvidersResult" },
     ListPolicies: { input: "ListPoliciesRequest", output: "ListPoliciesResponse", errors: ["ServiceFailureException"], resultWrapper: "ListPoliciesResult" },
@@ -79,9 +82,15 @@ export const model: ServiceModel = {
     ListRolePolicies: { input: "ListRolePoliciesRequest", output: "ListRolePoliciesResponse", errors: ["NoSuchEntityException", "ServiceFailureException"], resultWrapper: "ListRolePoliciesResult" },
     ListRoleTags: { input: "ListRoleTagsRequest", output: "ListRoleTagsResponse", errors: ["NoSuchEntityException", "ServiceFailureException"], resultWrapper: "ListRoleTagsResult" },
     ListRoles: { input: "ListRolesRequest", output: "ListRolesResponse", errors: ["ServiceFailureException"], resultWrapper: "ListRolesResult" },
+    ListSAMLProviders: { input: "ListSAMLProvidersRequest", output: "ListSAMLProvidersResponse", errors: ["ServiceFailureException"], resultWrapper: "ListSAMLProvidersResult" },
+    ListSSHPublicKeys: { input: "ListSSHPublicKeysRequest", output: "ListSSHPublicKeysResponse", errors: ["NoSuchEntityException"], resultWrapper: "ListSSHPublicKeysResult" },
+    ListServerCertificates: { input: "ListServerCertificatesRequest", output: "ListServerCertificatesResponse", errors: ["ServiceFailureException"], resultWrapper: "ListServerCertificatesResult" },
+    ListServiceSpecificCredentials: { input: "ListServiceSpecificCredentialsRequest", output: "ListServiceSpecificCredentialsResponse", errors: ["NoSuchEntityException", "ServiceNotSupportedException"], resultWrapper: "ListServiceSpecificCredentialsResult" },
+    ListSigningCertificates: { input: "ListSigningCertificatesRequest", output: "ListSigningCertificatesResponse", errors: ["NoSuchEntityException", "ServiceFailureException"], resultWrapper: "ListSigningCertificatesResult" },
     ListUserPolicies: { input: "ListUserPoliciesRequest", output: "ListUserPoliciesResponse", errors: ["NoSuchEntityException", "ServiceFailureException"], resultWrapper: "ListUserPoliciesResult" },
     ListUserTags: { input: "ListUserTagsRequest", output: "ListUserTagsResponse", errors: ["NoSuchEntityException", "ServiceFailureException"], resultWrapper: "ListUserTagsResult" },
     ListUsers: { input: "ListUsersRequest", output: "ListUsersResponse", errors: ["ServiceFailureException"], resultWrapper: "ListUsersResult" },
+    ListVirtualMFADevices: { input: "ListVirtualMFADevicesRequest", output: "ListVirtualMFADevicesResponse", errors: [], resultWrapper: "ListVirtualMFADevicesResult" },
     PutGroupPolicy: { input: "PutGroupPolicyRequest", errors: ["LimitExceededException", "MalformedPolicyDocumentException", "NoSuchEntityException", "ServiceFailureException"] },
     PutRolePermissionsBoundary: { input: "PutRolePermissionsBoundaryRequest", errors: ["NoSuchEntityException", "InvalidInputException", "UnmodifiableEntityException", "PolicyNotAttachableException", "ServiceFailureException"] },
     PutRolePolicy: { input: "PutRolePolicyRequest", errors: ["LimitExceededException", "MalformedPolicyDocumentException", "NoSuchEntityException", "UnmodifiableEntityException", "ServiceFailureException"] },
@@ -138,10 +147,8 @@ export const model: ServiceModel = {
     EnableOutboundWebIdentityFederation: { errors: [] },
     GenerateOrganizationsAccessReport: { errors: [] },
     GenerateServiceLastAccessedDetails: { errors: [] },
-    GetAccountPasswordPolicy: { errors: [] },
     GetDelegationRequest: { errors: [] },
     GetHumanReadableSummary: { errors: [] },
-    GetLoginProfile: { errors: [] },
     GetMFADevice: { errors: [] },
     GetOrganizationsAccessReport: { errors: [] },
     GetOutboundWebIdentityFederationInfo: { errors: [] },
@@ -153,17 +160,10 @@ export const model: ServiceModel = {
     GetServiceLinkedRoleDeletionStatus: { errors: [] },
     ListDelegationRequests: { errors: [] },
     ListMFADeviceTags: { errors: [] },
-    ListMFADevices: { errors: [] },
     ListOrganizationsFeatures: { errors: [] },
     ListPoliciesGrantingServiceAccess: { errors: [] },
     ListSAMLProviderTags: { errors: [] },
-    ListSAMLProviders: { errors: [] },
-    ListSSHPublicKeys: { errors: [] },
     ListServerCertificateTags: { errors: [] },
-    ListServerCertificates: { errors: [] },
-    ListServiceSpecificCredentials: { errors: [] },
-    ListSigningCertificates: { errors: [] },
-    ListVirtualMFADevices: { errors: [] },
     RejectDelegationRequest: { errors: [] },
     ResetServiceSpecificCredential: { errors: [] },
     ResyncMFADevice: { errors: [] },
@@ -201,6 +201,7 @@ export const model: ServiceModel = {
     AttachUserPolicyRequest: { type: "structure", members: { UserName: "userNameType", PolicyArn: "arnType" }, required: ["UserName", "PolicyArn"] },
     AttachedPermissionsBoundary: { type: "structure", members: { PermissionsBoundaryType: "PermissionsBoundaryAttachmentType", PermissionsBoundaryArn: "arnType" } },
     AttachedPolicy: { type: "structure", members: { PolicyName: "policyNameType", PolicyArn: "arnType" } },
+    BootstrapDatum: { type: "blob", sensitive: true },
     ColumnNumber: { type: "integer" },
     ConcurrentModificationException: { type: "structure", members: { message: "ConcurrentModificationMessage" }, errorCode: "ConcurrentModification", errorStatus: 409 },
     ConcurrentModificationMessage: { type: "string" },
@@ -261,6 +262,7 @@ export const model: ServiceModel = {
     GetAccessKeyLastUsedResponse: { type: "structure", members: { UserName: "existingUserNameType", AccessKeyLastUsed: "AccessKeyLastUsed" } },
     GetAccountAuthorizationDetailsRequest: { type: "structure", members: { Filter: "entityListType", MaxItems: "maxItemsType", Marker: "markerType" } },
     GetAccountAuthorizationDetailsResponse: { type: "structure", members: { UserDetailList: "userDetailListType", GroupDetailList: "groupDetailListType", RoleDetailList: "roleDetailListType", Policies: "ManagedPolicyDetailListType", IsTruncated: "booleanType", Marker: "responseMarkerType" } },
+    GetAccountPasswordPolicyResponse: { type: "structure", members: { PasswordPolicy: "PasswordPolicy" }, required: ["PasswordPolicy"] },
     GetAccountSummaryResponse: { type: "structure", members: { SummaryMap: "summaryMapType" } },
     GetContextKeysForCustomPolicyRequest: { type: "structure", members: { PolicyInputList: "SimulationPolicyListType" }, required: ["PolicyInputList"] },
     GetContextKeysForPolicyResponse: { type: "structure", members: { ContextKeyNames: "ContextKeyNamesResultListType" } },
@@ -272,6 +274,8 @@ export const model: ServiceModel = {
     GetGroupResponse: { type: "structure", members: { Group: "Group", Users: "userListType", IsTruncated: "booleanType", Marker: "responseMarkerType" }, required: ["Group", "Users"] },
     GetInstanceProfileRequest: { type: "structure", members: { InstanceProfileName: "instanceProfileNameType" }, required: ["InstanceProfileName"] },
     GetInstanceProfileResponse: { type: "structure", members: { InstanceProfile: "InstanceProfile" }, required: ["InstanceProfile"] },
+    GetLoginProfileRequest: { type: "structure", members: { UserName: "userNameType" } },
+    GetLoginProfileResponse: { type: "structure", members: { LoginProfile: "LoginProfile" }, required: ["LoginProfile"] },
     GetOpenIDConnectProviderRequest: { type: "structure", members: { OpenIDConnectProviderArn: "arnType" }, required: ["OpenIDConnectProviderArn"] },
     GetOpenIDConnectProviderResponse: { type: "structure", members: { Url: "OpenIDConnectProviderUrlType", ClientIDList: "clientIDListType", ThumbprintList: "thumbprintListType", CreateDate: "dateType", Tags: "tagListType" } },
     GetPolicyRequest: { type: "structure", members: { PolicyArn: "arnType" }, required: ["PolicyArn"] },
@@ -316,6 +320,8 @@ export const model: ServiceModel = {
     ListInstanceProfilesForRoleResponse: { type: "structure", members: { InstanceProfiles: "instanceProfileListType", IsTruncated: "booleanType", Marker: "responseMarkerType" }, required: ["InstanceProfiles"] },
     ListInstanceProfilesRequest: { type: "structure", members: { PathPrefix: "pathPrefixType", Marker: "markerType", MaxItems: "maxItemsType" } },
     ListInstanceProfilesResponse: { type: "structure", members: { InstanceProfiles: "instanceProfileListType", IsTruncated: "booleanType", Marker: "responseMarkerType" }, required: ["InstanceProfiles"] },
+    ListMFADevicesRequest: { type: "structure", members: { UserName: "existingUserNameType", Marker: "markerType", MaxItems: "maxItemsType" } },
+    ListMFADevicesResponse: { type: "structure", members: { MFADevices: "mfaDeviceListType", IsTruncated: "booleanType", Marker: "responseMarkerType" }, required: ["MFADevices"] },
     ListOpenIDConnectProviderTagsRequest: { type: "structure", members: { OpenIDConnectProviderArn: "arnType", Marker: "markerType", MaxItems: "maxItemsType" }, required: ["OpenIDConnectProviderArn"] },
     ListOpenIDConnectProviderTagsResponse: { type: "structure", members: { Tags: "tagListType", IsTruncated: "booleanType", Marker: "responseMarkerType" }, required: ["Tags"] },
     ListOpenIDConnectProvidersRequest: { type: "structure", members: {} },
@@ -332,12 +338,26 @@ export const model: ServiceModel = {
     ListRoleTagsResponse: { type: "structure", members: { Tags: "tagListType", IsTruncated: "booleanType", Marker: "responseMarkerType" }, required: ["Tags"] },
     ListRolesRequest: { type: "structure", members: { PathPrefix: "pathPrefixType", Marker: "markerType", MaxItems: "maxItemsType" } },
     ListRolesResponse: { type: "structure", members: { Roles: "roleListType", IsTruncated: "booleanType", Marker: "responseMarkerType" }, required: ["Roles"] },
+    ListSAMLProvidersRequest: { type: "structure", members: {} },
+    ListSAMLProvidersResponse: { type: "structure", members: { SAMLProviderList: "SAMLProviderListType" } },
+    ListSSHPublicKeysRequest: { type: "structure", members: { UserName: "userNameType", Marker: "markerType", MaxItems: "maxItemsType" } },
+    ListSSHPublicKeysResponse: { type: "structure", members: { SSHPublicKeys: "SSHPublicKeyListType", IsTruncated: "booleanType", Marker: "responseMarkerType" } },
+    ListServerCertificatesRequest: { type: "structure", members: { PathPrefix: "pathPrefixType", Marker: "markerType", MaxItems: "maxItemsType" } },
+    ListServerCertificatesResponse: { type: "structure", members: { ServerCertificateMetadataList: "serverCertificateMetadataListType", IsTruncated: "booleanType", Marker: "responseMarkerType" }, required: ["ServerCertificateMetadataList"] },
+    ListServiceSpecificCredentialsRequest: { type: "structure", members: { UserName: "userNameType", ServiceName: "serviceName", AllUsers: "allUsers", Marker: "markerType", MaxItems: "maxItemsType" } },
+    ListServiceSpecificCredentialsResponse: { type: "structure", members: { ServiceSpecificCredentials: "ServiceSpecificCredentialsListType", Marker: "responseMarkerType", IsTruncated: "booleanType" } },
+    ListSigningCertificatesRequest: { type: "structure", members: { UserName: "existingUserNameType", Marker: "markerType", MaxItems: "maxItemsType" } },
+    ListSigningCertificatesResponse: { type: "structure", members: { Certificates: "certificateListType", IsTruncated: "booleanType", Marker: "responseMarkerType" }, required: ["Certificates"] },
     ListUserPoliciesRequest: { type: "structure", members: { UserName: "existingUserNameType", Marker: "markerType", MaxItems: "maxItemsType" }, required: ["UserName"] },
     ListUserPoliciesResponse: { type: "structure", members: { PolicyNames: "policyNameListType", IsTruncated: "booleanType", Marker: "responseMarkerType" }, required: ["PolicyNames"] },
     ListUserTagsRequest: { type: "structure", members: { UserName: "existingUserNameType", Marker: "markerType", MaxItems: "maxItemsType" }, required: ["UserName"] },
     ListUserTagsResponse: { type: "structure", members: { Tags: "tagListType", IsTruncated: "booleanType", Marker: "responseMarkerType" }, required: ["Tags"] },
     ListUsersRequest: { type: "structure", members: { PathPrefix: "pathPrefixType", Marker: "markerType", MaxItems: "maxItemsType" } },
     ListUsersResponse: { type: "structure", members: { Users: "userListType", IsTruncated: "booleanType", Marker: "responseMarkerType" }, required: ["Users"] },
+    ListVirtualMFADevicesRequest: { type: "structure", members: { AssignmentStatus: "assignmentStatusType", Marker: "markerType", MaxItems: "maxItemsType" } },
+    ListVirtualMFADevicesResponse: { type: "structure", members: { VirtualMFADevices: "virtualMFADeviceListType", IsTruncated: "booleanType", Marker: "responseMarkerType" }, required: ["VirtualMFADevices"] },
+    LoginProfile: { type: "structure", members: { UserName: "userNameType", CreateDate: "dateType", PasswordResetRequired: "booleanType" }, required: ["UserName", "CreateDate"] },
+    MFADevice: { type: "structure", members: { UserName: "userNameType", SerialNumber: "serialNumberType", EnableDate: "dateType" }, required: ["UserName", "SerialNumber", "EnableDate"] },
     MalformedPolicyDocumentException: { type: "structure", members: { message: "malformedPolicyDocumentMessage" }, errorCode: "MalformedPolicyDocument", errorStatus: 400 },
     ManagedPolicyDetail: { type: "structure", members: { PolicyName: "policyNameType", PolicyId: "idType", Arn: "arnType", Path: "policyPathType", DefaultVersionId: "policyVersionIdType", AttachmentCount: "attachmentCountType", PermissionsBoundaryUsageCount: "attachmentCountType", IsAttachable: "booleanType", Description: "policyDescriptionType", CreateDate: "dateType", UpdateDate: "dateType", PolicyVersionList: "policyDocumentVersionListType" } },
     ManagedPolicyDetailListType: { type: "list", member: "ManagedPolicyDetail" },
@@ -347,6 +367,7 @@ export const model: ServiceModel = {
     OpenIDConnectProviderUrlType: { type: "string", min: 1, max: 255 },
     OpenIdIdpCommunicationErrorException: { type: "structure", members: { message: "openIdIdpCommunicationErrorExceptionMessage" }, errorCode: "OpenIdIdpCommunicationError", errorStatus: 400 },
     OrganizationsDecisionDetail: { type: "structure", members: { AllowedByOrganizations: "booleanType" } },
+    PasswordPolicy: { type: "structure", members: { MinimumPasswordLength: "minimumPasswordLengthType", RequireSymbols: "booleanType", RequireNumbers: "booleanType", RequireUppercaseCharacters: "booleanType", RequireLowercaseCharacters: "booleanType", AllowUsersToChangePassword: "booleanType", ExpirePasswords: "booleanType", MaxPasswordAge: "maxPasswordAgeType", PasswordReusePrevention: "passwordReusePreventionType", HardExpiry: "booleanObjectType" } },
     PermissionsBoundaryAttachmentType: { type: "string", enum: ["PermissionsBoundaryPolicy"] },
     PermissionsBoundaryDecisionDetail: { type: "structure", members: { AllowedByPermissionsBoundary: "booleanType" } },
     Policy: { type: "structure", members: { PolicyName: "policyNameType", PolicyId: "idType", Arn: "arnType", Path: "policyPathType", DefaultVersionId: "policyVersionIdType", AttachmentCount: "attachmentCountType", PermissionsBoundaryUsageCount: "attachmentCountType", IsAttachable: "booleanType", Description: "policyDescriptionType", CreateDate: "dateType", UpdateDate: "dateType", Tags: "tagListType" } },
@@ -385,8 +406,17 @@ export const model: ServiceModel = {
     Role: { type: "structure", members: { Path: "pathType", RoleName: "roleNameType", RoleId: "idType", Arn: "arnType", CreateDate: "dateType", AssumeRolePolicyDocument: "policyDocumentType", Description: "roleDescriptionType", MaxSessionDuration: "roleMaxSessionDurationType", PermissionsBoundary: "AttachedPermissionsBoundary", Tags: "tagListType", RoleLastUsed: "RoleLastUsed" }, required: ["Path", "RoleName", "RoleId", "Arn", "CreateDate"] },
     RoleDetail: { type: "structure", members: { Path: "pathType", RoleName: "roleNameType", RoleId: "idType", Arn: "arnType", CreateDate: "dateType", AssumeRolePolicyDocument: "policyDocumentType", InstanceProfileList: "instanceProfileListType", RolePolicyList: "policyDetailListType", AttachedManagedPolicies: "attachedPoliciesListType", PermissionsBoundary: "AttachedPermissionsBoundary", Tags: "tagListType", RoleLastUsed: "RoleLastUsed" } },
     RoleLastUsed: { type: "structure", members: { LastUsedDate: "dateType", Region: "stringType" } },
+    SAMLProviderListEntry: { type: "structure", members: { Arn: "arnType", ValidUntil: "dateType", CreateDate: "dateType" } },
+    SAMLProviderListType: { type: "list", member: "SAMLProviderListEntry" },
+    SSHPublicKeyListType: { type: "list", member: "SSHPublicKeyMetadata" },
+    SSHPublicKeyMetadata: { type: "structure", members: { UserName: "userNameType", SSHPublicKeyId: "publicKeyIdType", Status: "statusType", UploadDate: "dateType" }, required: ["UserName", "SSHPublicKeyId", "Status", "UploadDate"] },
+    ServerCertificateMetadata: { type: "structure", members: { Path: "pathType", ServerCertificateName: "serverCertificateNameType", ServerCertificateId: "idType", Arn: "arnType", UploadDate: "dateType", Expiration: "dateType" }, required: ["Path", "ServerCertificateName", "ServerCertificateId", "Arn"] },
     ServiceFailureException: { type: "structure", members: { message: "serviceFailureExceptionMessage" }, errorCode: "ServiceFailure", errorStatus: 500 },
+    ServiceNotSupportedException: { type: "structure", members: { message: "serviceNotSupportedMessage" }, errorCode: "NotSupportedService", errorStatus: 404 },
+    ServiceSpecificCredentialMetadata: { type: "structure", members: { UserName: "userNameType", Status: "statusType", ServiceUserName: "serviceUserName", ServiceCredentialAlias: "serviceCredentialAlias", CreateDate: "dateType", ExpirationDate: "dateType", ServiceSpecificCredentialId: "serviceSpecificCredentialId", ServiceName: "serviceName" }, required: ["UserName", "Status", "CreateDate", "ServiceSpecificCredentialId", "ServiceName"] },
+    ServiceSpecificCredentialsListType: { type: "list", member: "ServiceSpecificCredentialMetadata" },
     SetDefaultPolicyVersionRequest: { type: "structure", members: { PolicyArn: "arnType", VersionId: "policyVersionIdType" }, required: ["PolicyArn", "VersionId"] },
+    SigningCertificate: { type: "structure", members: { UserName: "userNameType", CertificateId: "certificateIdType", CertificateBody: "certificateBodyType", Status: "statusType", UploadDate: "dateType" }, required: ["UserName", "CertificateId", "CertificateBody", "Status"] },
     SimulateCustomPolicyRequest: { type: "structure", members: { PolicyInputList: "SimulationPolicyListType", PermissionsBoundaryPolicyInputList: "SimulationPolicyListType", ActionNames: "ActionNameListType", ResourceArns: "ResourceNameListType", ResourcePolicy: "policyDocumentType", ResourceOwner: "ResourceNameType", CallerArn: "ResourceNameType", ContextEntries: "ContextEntryListType", ResourceHandlingOption: "ResourceHandlingOptionType", MaxItems: "maxItemsType", Marker: "markerType" }, required: ["PolicyInputList", "ActionNames"] },
     SimulatePolicyResponse: { type: "structure", members: { EvaluationResults: "EvaluationResultsListType", IsTruncated: "booleanType", Marker: "responseMarkerType" } },
     SimulatePrincipalPolicyRequest: { type: "structure", members: { PolicySourceArn: "arnType", PolicyInputList: "SimulationPolicyListType", PermissionsBoundaryPolicyInputList: "SimulationPolicyListType", ActionNames: "ActionNameListType", ResourceArns: "ResourceNameListType", ResourcePolicy: "policyDocumentType", ResourceOwner: "ResourceNameType", CallerArn: "ResourceNameType", ContextEntries: "ContextEntryListType", ResourceHandlingOption: "ResourceHandlingOptionType", MaxItems: "maxItemsType", Marker: "markerType" }, required: ["PolicySourceArn", "ActionNames"] },
@@ -416,15 +446,22 @@ export const model: ServiceModel = {
     UpdateUserRequest: { type: "structure", members: { UserName: "existingUserNameType", NewPath: "pathType", NewUserName: "userNameType" }, required: ["UserName"] },
     User: { type: "structure", members: { Path: "pathType", UserName: "userNameType", UserId: "idType", Arn: "arnType", CreateDate: "dateType", PasswordLastUsed: "dateType", PermissionsBoundary: "AttachedPermissionsBoundary", Tags: "tagListType" }, required: ["Path", "UserName", "UserId", "Arn", "CreateDate"] },
     UserDetail: { type: "structure", members: { Path: "pathType", UserName: "userNameType", UserId: "idType", Arn: "arnType", CreateDate: "dateType", UserPolicyList: "policyDetailListType", GroupList: "groupNameListType", AttachedManagedPolicies: "attachedPoliciesListType", PermissionsBoundary: "AttachedPermissionsBoundary", Tags: "tagListType" } },
+    VirtualMFADevice: { type: "structure", members: { SerialNumber: "serialNumberType", Base32StringSeed: "BootstrapDatum", QRCodePNG: "BootstrapDatum", User: "User", EnableDate: "dateType", Tags: "tagListType" }, required: ["SerialNumber"] },
     accessKeyIdType: { type: "string", min: 16, max: 128, pattern: "[\\w]+" },
     accessKeyMetadataListType: { type: "list", member: "AccessKeyMetadata" },
     accessKeySecretType: { type: "string", sensitive: true },
     accountAliasListType: { type: "list", member: "accountAliasType" },
     accountAliasType: { type: "string", min: 3, max: 63, pattern: "^[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]$" },
+    allUsers: { type: "boolean" },
     arnType: { type: "string", min: 20, max: 2048 },
+    assignmentStatusType: { type: "string", enum: ["Assigned", "Unassigned", "Any"] },
     attachedPoliciesListType: { type: "list", member: "AttachedPolicy" },
     attachmentCountType: { type: "integer" },
+    booleanObjectType: { type: "boolean" },
     booleanType: { type: "boolean" },
+    certificateBodyType: { type: "string", min: 1, max: 16384, pattern: "[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+" },
+    certificateIdType: { type: "string", min: 24, max: 128, pattern: "[\\w]+" },
+    certificateListType: { type: "list", member: "SigningCertificate" },
     clientIDListType: { type: "list", member: "clientIDType" },
     clientIDType: { type: "string", min: 1, max: 255 },
     credentialReportExpiredExceptionMessage: { type: "string" },
@@ -448,8 +485,12 @@ export const model: ServiceModel = {
     malformedPolicyDocumentMessage: { type: "string" },
     markerType: { type: "string", min: 1, max: 320, pattern: "[\\u0020-\\u00FF]+" },
     maxItemsType: { type: "integer", min: 1, max: 1000 },
+    maxPasswordAgeType: { type: "integer", min: 1, max: 1095 },
+    mfaDeviceListType: { type: "list", member: "MFADevice" },
+    minimumPasswordLengthType: { type: "integer", min: 6, max: 128 },
     noSuchEntityMessage: { type: "string" },
     openIdIdpCommunicationErrorExceptionMessage: { type: "string" },
+    passwordReusePreventionType: { type: "integer", min: 1, max: 24 },
     pathPrefixType: { type: "string", min: 1, max: 512, pattern: "\\u002F[\\u0021-\\u007F]*" },
     pathType: { type: "string", min: 1, max: 512, pattern: "(\\u002F)|(\\u002F[\\u0021-\\u007E]+\\u002F)" },
     policyDescriptionType: { type: "string", max: 1000 },
@@ -464,13 +505,22 @@ export const model: ServiceModel = {
     policyPathType: { type: "string", min: 1, max: 512, pattern: "((/[A-Za-z0-9\\.,\\+@=_-]+)*)/" },
     policyScopeType: { type: "string", enum: ["All", "AWS", "Local"] },
     policyVersionIdType: { type: "string", pattern: "v[1-9][0-9]*(\\.[A-Za-z0-9-]*)?" },
+    publicKeyIdType: { type: "string", min: 20, max: 128, pattern: "[\\w]+" },
     responseMarkerType: { type: "string" },
     roleDescriptionType: { type: "string", max: 1000, pattern: "[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u00A1-\\u00FF]*" },
     roleDetailListType: { type: "list", member: "RoleDetail" },
     roleListType: { type: "list", member: "Role" },
     roleMaxSessionDurationType: { type: "integer", min: 3600, max: 43200 },
     roleNameType: { type: "string", min: 1, max: 64, pattern: "[\\w+=,.@-]+" },
+    serialNumberType: { type: "string", min: 9, max: 256, pattern: "[\\w+=/:,.@-]+" },
+    serverCertificateMetadataListType: { type: "list", member: "ServerCertificateMetadata" },
+    serverCertificateNameType: { type: "string", min: 1, max: 128, pattern: "[\\w+=,.@-]+" },
+    serviceCredentialAlias: { type: "string", min: 0, max: 200, pattern: "[\\w+=,.@-]+" },
     serviceFailureExceptionMessage: { type: "string" },
+    serviceName: { type: "string" },
+    serviceNotSupportedMessage: { type: "string" },
+    serviceSpecificCredentialId: { type: "string", min: 20, max: 128, pattern: "[\\w]+" },
+    serviceUserName: { type: "string", min: 0, max: 200, pattern: "[\\w+=,.@-]*" },
     statusType: { type: "string", enum: ["Active", "Inactive", "Expired"] },
     stringType: { type: "string" },
     summaryKeyType: { type: "string", enum: ["Users", "UsersQuota", "Groups", "GroupsQuota", "ServerCertificates", "ServerCertificatesQuota", "UserPolicySizeQuota", "GroupPolicySizeQuota", "GroupsPerUserQuota", "SigningCertificatesPerUserQuota", "AccessKeysPerUserQuota", "MFADevices", "MFADevicesInUse", "AccountMFAEnabled", "AccountAccessKeysPresent", "AccountPasswordPresent", "AccountSigningCertificatesPresent", "AttachedPoliciesPerGroupQuota", "AttachedPoliciesPerRoleQuota", "AttachedPoliciesPerUserQuota", "Policies", "PoliciesQuota", "PolicySizeQuota", "PolicyVersionsInUse", "PolicyVersionsInUseQuota", "VersionsPerPolicyQuota", "GlobalEndpointTokenVersion", "AssumeRolePolicySizeQuota", "InstanceProfiles", "InstanceProfilesQuota", "Providers", "RolePolicySizeQuota", "Roles", "RolesQuota"] },
@@ -486,6 +536,7 @@ export const model: ServiceModel = {
     userDetailListType: { type: "list", member: "UserDetail" },
     userListType: { type: "list", member: "User" },
     userNameType: { type: "string", min: 1, max: 64, pattern: "[\\w+=,.@-]+" },
+    virtualMFADeviceListType: { type: "list", member: "VirtualMFADevice" },
   },
 };
 
@@ -529,6 +580,7 @@ export interface Operations {
   GenerateCredentialReport: { input: Nothing; output: GenerateCredentialReportResponse };
   GetAccessKeyLastUsed: { input: GetAccessKeyLastUsedRequest; output: GetAccessKeyLastUsedResponse };
   GetAccountAuthorizationDetails: { input: GetAccountAuthorizationDetailsRequest; output: GetAccountAuthorizationDetailsResponse };
+  GetAccountPasswordPolicy: { input: Nothing; output: GetAccountPasswordPolicyResponse };
   GetAccountSummary: { input: Nothing; output: GetAccountSummaryResponse };
   GetContextKeysForCustomPolicy: { input: GetContextKeysForCustomPolicyRequest; output: GetContextKeysForPolicyResponse };
   GetContextKeysForPrincipalPolicy: { input: GetContextKeysForPrincipalPolicyRequest; output: GetContextKeysForPolicyResponse };
@@ -536,6 +588,7 @@ export interface Operations {
   GetGroup: { input: GetGroupRequest; output: GetGroupResponse };
   GetGroupPolicy: { input: GetGroupPolicyRequest; output: GetGroupPolicyResponse };
   GetInstanceProfile: { input: GetInstanceProfileRequest; output: GetInstanceProfileResponse };
+  GetLoginProfile: { input: GetLoginProfileRequest; output: GetLoginProfileResponse };
   GetOpenIDConnectProvider: { input: GetOpenIDConnectProviderRequest; output: GetOpenIDConnectProviderResponse };
   GetPolicy: { input: GetPolicyRequest; output: GetPolicyResponse };
   GetPolicyVersion: { input: GetPolicyVersionRequest; output: GetPolicyVersionResponse };
@@ -555,6 +608,7 @@ export interface Operations {
   ListInstanceProfileTags: { input: ListInstanceProfileTagsRequest; output: ListInstanceProfileTagsResponse };
   ListInstanceProfiles: { input: ListInstanceProfilesRequest; output: ListInstanceProfilesResponse };
   ListInstanceProfilesForRole: { input: ListInstanceProfilesForRoleRequest; output: ListInstanceProfilesForRoleResponse };
+  ListMFADevices: { input: ListMFADevicesRequest; output: ListMFADevicesResponse };
   ListOpenIDConnectProviderTags: { input: ListOpenIDConnectProviderTagsRequest; output: ListOpenIDConnectProviderTagsResponse };
   ListOpenIDConnectProviders: { input: ListOpenIDConnectProvidersRequest; output: ListOpenIDConnectProvidersResponse };
   ListPolicies: { input: ListPoliciesRequest; output: ListPoliciesResponse };
@@ -563,9 +617,15 @@ export interface Operations {
   ListRolePolicies: { input: ListRolePoliciesRequest; output: ListRolePoliciesResponse };
   ListRoleTags: { input: ListRoleTagsRequest; output: ListRoleTagsResponse };
   ListRoles: { input: ListRolesRequest; output: ListRolesResponse };
+  ListSAMLProviders: { input: ListSAMLProvidersRequest; output: ListSAMLProvidersResponse };
+  ListSSHPublicKeys: { input: ListSSHPublicKeysRequest; output: ListSSHPublicKeysResponse };
+  ListServerCertificates: { input: ListServerCertificatesRequest; output: ListServerCertificatesResponse };
+  ListServiceSpecificCredentials: { input: ListServiceSpecificCredentialsRequest; output: ListServiceSpecificCredentialsResponse };
+  ListSigningCertificates: { input: ListSigningCertificatesRequest; output: ListSigningCertificatesResponse };
   ListUserPolicies: { input: ListUserPoliciesRequest; output: ListUserPoliciesResponse };
   ListUserTags: { input: ListUserTagsRequest; output: ListUserTagsResponse };
   ListUsers: { input: ListUsersRequest; output: ListUsersResponse };
+  ListVirtualMFADevices: { input: ListVirtualMFADevicesRequest; output: ListVirtualMFADevicesResponse };
   PutGroupPolicy: { input: PutGroupPolicyRequest; output: Nothing };
   PutRolePermissionsBoundary: { input: PutRolePermissionsBoundaryRequest; output: Nothing };
   PutRolePolicy: { input: PutRolePolicyRequest; output: Nothing };
@@ -874,6 +934,10 @@ export interface GetAccountAuthorizationDetailsResponse {
   readonly Marker?: string | undefined;
 }
 
+export interface GetAccountPasswordPolicyResponse {
+  readonly PasswordPolicy: PasswordPolicy;
+}
+
 export interface GetAccountSummaryResponse {
   readonly SummaryMap?: { readonly [key: string]: number } | undefined;
 }
@@ -927,6 +991,14 @@ export interface GetInstanceProfileRequest {
 
 export interface GetInstanceProfileResponse {
   readonly InstanceProfile: InstanceProfile;
+}
+
+export interface GetLoginProfileRequest {
+  readonly UserName?: string | undefined;
+}
+
+export interface GetLoginProfileResponse {
+  readonly LoginProfile: LoginProfile;
 }
 
 export interface GetOpenIDConnectProviderRequest {
@@ -1175,6 +1247,18 @@ export interface ListInstanceProfilesResponse {
   readonly Marker?: string | undefined;
 }
 
+export interface ListMFADevicesRequest {
+  readonly UserName?: string | undefined;
+  readonly Marker?: string | undefined;
+  readonly MaxItems?: number | undefined;
+}
+
+export interface ListMFADevicesResponse {
+  readonly MFADevices: readonly MFADevice[];
+  readonly IsTruncated?: boolean | undefined;
+  readonly Marker?: string | undefined;
+}
+
 export interface ListOpenIDConnectProviderTagsRequest {
   readonly OpenIDConnectProviderArn: string;
   readonly Marker?: string | undefined;
@@ -1268,6 +1352,62 @@ export interface ListRolesResponse {
   readonly Marker?: string | undefined;
 }
 
+export type ListSAMLProvidersRequest = Nothing;
+
+export interface ListSAMLProvidersResponse {
+  readonly SAMLProviderList?: readonly SAMLProviderListEntry[] | undefined;
+}
+
+export interface ListSSHPublicKeysRequest {
+  readonly UserName?: string | undefined;
+  readonly Marker?: string | undefined;
+  readonly MaxItems?: number | undefined;
+}
+
+export interface ListSSHPublicKeysResponse {
+  readonly SSHPublicKeys?: readonly SSHPublicKeyMetadata[] | undefined;
+  readonly IsTruncated?: boolean | undefined;
+  readonly Marker?: string | undefined;
+}
+
+export interface ListServerCertificatesRequest {
+  readonly PathPrefix?: string | undefined;
+  readonly Marker?: string | undefined;
+  readonly MaxItems?: number | undefined;
+}
+
+export interface ListServerCertificatesResponse {
+  readonly ServerCertificateMetadataList: readonly ServerCertificateMetadata[];
+  readonly IsTruncated?: boolean | undefined;
+  readonly Marker?: string | undefined;
+}
+
+export interface ListServiceSpecificCredentialsRequest {
+  readonly UserName?: string | undefined;
+  readonly ServiceName?: string | undefined;
+  readonly AllUsers?: boolean | undefined;
+  readonly Marker?: string | undefined;
+  readonly MaxItems?: number | undefined;
+}
+
+export interface ListServiceSpecificCredentialsResponse {
+  readonly ServiceSpecificCredentials?: readonly ServiceSpecificCredentialMetadata[] | undefined;
+  readonly Marker?: string | undefined;
+  readonly IsTruncated?: boolean | undefined;
+}
+
+export interface ListSigningCertificatesRequest {
+  readonly UserName?: string | undefined;
+  readonly Marker?: string | undefined;
+  readonly MaxItems?: number | undefined;
+}
+
+export interface ListSigningCertificatesResponse {
+  readonly Certificates: readonly SigningCertificate[];
+  readonly IsTruncated?: boolean | undefined;
+  readonly Marker?: string | undefined;
+}
+
 export interface ListUserPoliciesRequest {
   readonly UserName: string;
   readonly Marker?: string | undefined;
@@ -1304,6 +1444,30 @@ export interface ListUsersResponse {
   readonly Marker?: string | undefined;
 }
 
+export interface ListVirtualMFADevicesRequest {
+  readonly AssignmentStatus?: AssignmentStatusType | undefined;
+  readonly Marker?: string | undefined;
+  readonly MaxItems?: number | undefined;
+}
+
+export interface ListVirtualMFADevicesResponse {
+  readonly VirtualMFADevices: readonly VirtualMFADevice[];
+  readonly IsTruncated?: boolean | undefined;
+  readonly Marker?: string | undefined;
+}
+
+export interface LoginProfile {
+  readonly UserName: string;
+  readonly CreateDate: number;
+  readonly PasswordResetRequired?: boolean | undefined;
+}
+
+export interface MFADevice {
+  readonly UserName: string;
+  readonly SerialNumber: string;
+  readonly EnableDate: number;
+}
+
 export interface ManagedPolicyDetail {
   readonly PolicyName?: string | undefined;
   readonly PolicyId?: string | undefined;
@@ -1325,6 +1489,19 @@ export interface OpenIDConnectProviderListEntry {
 
 export interface OrganizationsDecisionDetail {
   readonly AllowedByOrganizations?: boolean | undefined;
+}
+
+export interface PasswordPolicy {
+  readonly MinimumPasswordLength?: number | undefined;
+  readonly RequireSymbols?: boolean | undefined;
+  readonly RequireNumbers?: boolean | undefined;
+  readonly RequireUppercaseCharacters?: boolean | undefined;
+  readonly RequireLowercaseCharacters?: boolean | undefined;
+  readonly AllowUsersToChangePassword?: boolean | undefined;
+  readonly ExpirePasswords?: boolean | undefined;
+  readonly MaxPasswordAge?: number | undefined;
+  readonly PasswordReusePrevention?: number | undefined;
+  readonly HardExpiry?: boolean | undefined;
 }
 
 export type PermissionsBoundaryAttachmentType = "PermissionsBoundaryPolicy";
@@ -1476,9 +1653,50 @@ export interface RoleLastUsed {
   readonly Region?: string | undefined;
 }
 
+export interface SAMLProviderListEntry {
+  readonly Arn?: string | undefined;
+  readonly ValidUntil?: number | undefined;
+  readonly CreateDate?: number | undefined;
+}
+
+export interface SSHPublicKeyMetadata {
+  readonly UserName: string;
+  readonly SSHPublicKeyId: string;
+  readonly Status: StatusType;
+  readonly UploadDate: number;
+}
+
+export interface ServerCertificateMetadata {
+  readonly Path: string;
+  readonly ServerCertificateName: string;
+  readonly ServerCertificateId: string;
+  readonly Arn: string;
+  readonly UploadDate?: number | undefined;
+  readonly Expiration?: number | undefined;
+}
+
+export interface ServiceSpecificCredentialMetadata {
+  readonly UserName: string;
+  readonly Status: StatusType;
+  readonly ServiceUserName?: string | undefined;
+  readonly ServiceCredentialAlias?: string | undefined;
+  readonly CreateDate: number;
+  readonly ExpirationDate?: number | undefined;
+  readonly ServiceSpecificCredentialId: string;
+  readonly ServiceName: string;
+}
+
 export interface SetDefaultPolicyVersionRequest {
   readonly PolicyArn: string;
   readonly VersionId: string;
+}
+
+export interface SigningCertificate {
+  readonly UserName: string;
+  readonly CertificateId: string;
+  readonly CertificateBody: string;
+  readonly Status: StatusType;
+  readonly UploadDate?: number | undefined;
 }
 
 export interface SimulateCustomPolicyRequest {
@@ -1646,6 +1864,17 @@ export interface UserDetail {
   readonly PermissionsBoundary?: AttachedPermissionsBoundary | undefined;
   readonly Tags?: readonly Tag[] | undefined;
 }
+
+export interface VirtualMFADevice {
+  readonly SerialNumber: string;
+  readonly Base32StringSeed?: Uint8Array | undefined;
+  readonly QRCodePNG?: Uint8Array | undefined;
+  readonly User?: User | undefined;
+  readonly EnableDate?: number | undefined;
+  readonly Tags?: readonly Tag[] | undefined;
+}
+
+export type AssignmentStatusType = "Assigned" | "Unassigned" | "Any";
 
 export type PolicyScopeType = "All" | "AWS" | "Local";
 

@@ -4,6 +4,7 @@ import type { AuthorizationPrincipal, AuthorizationRequest, CompiledPolicy, Cont
 import { parseArn } from "../../base/arn.ts";
 import { invalidInput } from "./errors.ts";
 import { decodeMarker, encodeMarker, pageCount } from "./pagination.ts";
+import type { Pace } from "./simulation-pace.ts";
 import { contextKeysOfAll, type PolicySimulator, type SimulatedPolicy } from "./simulator.ts";
 import type { EvaluationResult, SimulatePolicyResponse, Statement } from "./shapes.generated.ts";
 import { statementPositions, type StatementPosition } from "./statement-positions.ts";
@@ -24,15 +25,22 @@ export interface Scenario {
 
 /** The work of one call, by evaluation.ts: a page ends early when it is used up, and says that there is more. */
 const STEPS_PER_CALL_MAX = 4_000_000;
+/** Of a pair, and of a statement or key that its result names, beside what the evaluator says. */
+const [PAIR_STEPS, NAMED_STEPS] = [200, 64];
+/** A page ends also when its answer has grown to this; a single result is smaller or is a page of its own. */
+const PAGE_BYTES_MAX = 1_048_576;
+/** The tags of one result, of a statement and of a key's name in XML, rounded up. */
+const [RESULT_BYTES, STATEMENT_BYTES, NAME_BYTES] = [1_200, 300, 20];
 const ACTION = /^[A-Za-z0-9-]+:[A-Za-z0-9_-]+$/;
 const ACCOUNT_ID = /^\d{12}$/;
 
 /** @throws InvalidInput, ValidationError */
-export function simulateAll(
+export async function simulateAll(
   simulator: PolicySimulator,
   scenario: Scenario,
   page: { readonly Marker?: string | undefined; readonly MaxItems?: number | undefined },
-): SimulatePolicyResponse {
+  pace: Pace,
+): Promise<SimulatePolicyResponse> {
   const { actions, resources } = scenario;
   for (const action of actions) {
     if (!ACTION.test(action)) throw invalidInput(`Invalid Action: ${action} is not in the form service:action.`);
@@ -44,17 +52,23 @@ export function simulateAll(
   const first = firstPair(page, pairCount);
   const countMax = pageCount(page);
   const describeMatched = describer(scenario);
-  const names = contextKeysOfAll(simulator, policiesOf(scenario));
+  const names = await contextKeysOfAll(simulator, policiesOf(scenario), pace);
   const EvaluationResults: EvaluationResult[] = [];
+  const stepsMax = pace.used() + STEPS_PER_CALL_MAX;
+  let bytes = 0;
   let next = first;
-  for (let steps = 0; next < pairCount && EvaluationResults.length < countMax && steps < STEPS_PER_CALL_MAX; next++) {
+  const isFull = (): boolean =>
+    EvaluationResults.length === countMax || bytes >= PAGE_BYTES_MAX || pace.used() >= stepsMax;
+  for (; next < pairCount && !isFull(); next++) {
     const action = actions[Math.floor(next / resources.length)] ?? "";
     const resource = resources[next % resources.length] ?? "*";
     const request = requestOf(scenario, action, resource);
-    const simulation = simulator.simulate(request);
-    steps += simulation.steps;
+    const simulation = await simulator.simulate(request, pace.spend);
     const missing = simulation.missingKeys.flatMap((key) => names.get(key) ?? []);
-    EvaluationResults.push(resultOf(request, simulation, simulation.matched.map(describeMatched), missing));
+    const result = resultOf(request, simulation, simulation.matched.map(describeMatched), missing);
+    EvaluationResults.push(result);
+    bytes += bytesOf(result);
+    await pace.spend(PAIR_STEPS + NAMED_STEPS * (missing.length + simulation.matched.length));
   }
   return next < pairCount
     ? { EvaluationResults, IsTruncated: true, Marker: encodeMarker(String(next)) }
@@ -159,3 +173,20 @@ function resultOf(
         }),
   };
 }
+
+/** About as long as the result is in the answer, where names may need escapes of six characters. */
+function bytesOf({
+  EvalActionName,
+  EvalResourceName = "",
+  MatchedStatements,
+  MissingContextValues,
+}: EvaluationResult): number {
+  let repeated = textBytes(EvalResourceName);
+  for (const { SourcePolicyId = "" } of MatchedStatements ?? [])
+    repeated += STATEMENT_BYTES + textBytes(SourcePolicyId);
+  for (const name of MissingContextValues ?? []) repeated += NAME_BYTES + textBytes(name);
+  // Once for the result, once for its resource.
+  return RESULT_BYTES + EvalActionName.length + 2 * repeated;
+}
+
+const textBytes = (text: string): number => Buffer.byteLength(text) + 5 * (text.match(/[<>&"'\t\r\n]/g)?.length ?? 0);

@@ -2,7 +2,7 @@
 import type { AuthorizationPrincipal } from "../../authz/types.ts";
 import { parseArn } from "../../base/arn.ts";
 import { ServiceError } from "../../base/errors.ts";
-import type { AccessCheck } from "../../gateway/contract.ts";
+import type { AccessCheck, OperationContext } from "../../gateway/contract.ts";
 import type { Reader } from "../../store/table.ts";
 import { findEntity, groupKind, resourceTagContext, roleKind, userKind } from "./entities.ts";
 import type { EntityRecord } from "./entities.ts";
@@ -10,7 +10,14 @@ import { invalidInput, noSuchNamed } from "./errors.ts";
 import { findPolicy } from "./policy-lookup.ts";
 import { groups } from "./records.ts";
 import type { GroupRecord, RoleRecord, UserRecord } from "./records.ts";
-import { simulatedPolicy, type PolicySimulator, type SimulatedPolicy } from "./simulator.ts";
+import type { Pace } from "./simulation-pace.ts";
+import {
+  simulatedPolicies,
+  simulatedPolicy,
+  type PolicySimulator,
+  type PolicySource,
+  type SimulatedPolicy,
+} from "./simulator.ts";
 
 /** What a PolicySourceArn names; `entity` is null when there is none of that ARN. */
 export type SourceTarget =
@@ -20,14 +27,25 @@ export type SourceTarget =
 
 const ENTITY = /^(user|group|role)\/(?:[!-~]+\/)?([\w+=,.@-]{1,128})$/;
 
-/** @throws InvalidInput unless the text is the ARN of a user, group or role */
-export async function findSource(read: Reader, arn: string): Promise<{ target: SourceTarget; accountId: string }> {
+/**
+ * Of another account than the caller's nothing is read: by the kind of its denial, or by a condition on tags, the caller would
+ * learn what is there.
+ * @throws InvalidInput unless the text is the ARN of a user, group or role
+ */
+async function findSource(
+  read: Reader,
+  arn: string,
+  callerAccountId: string,
+): Promise<{ target: SourceTarget; accountId: string }> {
   const parsed = parseArn(arn);
   const [, type, name = ""] = ENTITY.exec(parsed?.resource ?? "") ?? [];
   if (parsed === null || parsed.service !== "iam" || parsed.region !== "" || type === undefined) {
     throw invalidInput(`Invalid Entity Arn: ${arn} does not clearly define entity type and name.`);
   }
   const { accountId } = parsed;
+  if (accountId !== callerAccountId) {
+    return { accountId, target: { type: type as SourceTarget["type"], name, entity: null } };
+  }
   // The path is part of the ARN but not of the key: under another path stands another, absent entity.
   const at = <Entity extends EntityRecord>(entity: Entity | null): Entity | null =>
     entity?.arn === arn ? entity : null;
@@ -46,11 +64,11 @@ export async function findSource(read: Reader, arn: string): Promise<{ target: S
 
 /** Whoever may not simulate learns nothing of whether the entity exists. */
 export async function sourceAccess(
-  read: Reader,
+  { read, call }: OperationContext,
   action: string,
   arn: string,
 ): Promise<{ readonly target: SourceTarget; readonly checks: readonly AccessCheck[] }> {
-  const { target, accountId } = await findSource(read, arn);
+  const { target, accountId } = await findSource(read, arn, call.principal.accountId);
   const tags: EntityRecord["tags"] = (target.entity as EntityRecord | null)?.tags;
   return {
     target,
@@ -70,6 +88,7 @@ export async function policiesOfSource(
   read: Reader,
   simulator: PolicySimulator,
   { type, name, entity }: SourceTarget,
+  pace: Pace,
 ): Promise<SourcePolicies> {
   if (entity === null) throw noSuchNamed(type, name);
   const ofGroups = type === "user" ? await groupsOf(read, entity) : [];
@@ -77,19 +96,25 @@ export async function policiesOfSource(
     [type, entity],
     ...ofGroups.map((group) => ["group", group] as const),
   ];
-  const inline = holders.flatMap(([holder, { inlinePolicies }]) =>
-    inlinePolicies.map((policy) =>
-      simulatedPolicy(simulator, { id: policy.name, type: holder, document: policy.document }),
-    ),
+  // As AWS calls them: `user_ann_PolicyName`. No path is part of it.
+  const inline = holders.flatMap(([holder, { arn, inlinePolicies }]) =>
+    inlinePolicies.map(({ name: policyName, document }) => ({
+      id: `${holder}_${arn.split("/").at(-1) ?? ""}_${policyName}`,
+      type: holder,
+      document,
+    })),
   );
   // What is attached to a user and to its groups as well counts once.
   const arns = new Set(holders.flatMap(([, { attachedPolicyArns }]) => attachedPolicyArns));
   const { accountId } = entity;
-  const attached = await Promise.all([...arns].map((arn) => managed(read, simulator, accountId, arn, "identity")));
+  const attached = await Promise.all([...arns].map((arn) => managed(read, accountId, arn)));
   const boundaryArn = (entity as EntityRecord).boundaryArn ?? null;
   return {
-    identity: [...inline, ...attached],
-    boundary: boundaryArn === null ? null : await managed(read, simulator, accountId, boundaryArn, "boundary"),
+    identity: await simulatedPolicies(simulator, [...inline, ...attached], pace),
+    boundary:
+      boundaryArn === null
+        ? null
+        : await simulatedPolicy(simulator, await managed(read, accountId, boundaryArn), pace, "boundary"),
     principal: type === "group" ? null : principalOf(type, entity),
   };
 }
@@ -117,17 +142,11 @@ async function groupsOf(read: Reader, user: UserRecord | RoleRecord | GroupRecor
   return found.flatMap((group) => (group === null ? [] : [group]));
 }
 
-async function managed(
-  read: Reader,
-  simulator: PolicySimulator,
-  accountId: string,
-  arn: string,
-  kind: "identity" | "boundary",
-): Promise<SimulatedPolicy> {
+async function managed(read: Reader, accountId: string, arn: string): Promise<PolicySource> {
   const policy = await findPolicy(read, accountId, arn);
   if (policy === null) {
     throw new ServiceError("PolicyEvaluation", `The policy ${arn} could not be evaluated.`, { status: 500 });
   }
   const type = policy.record === null ? "aws-managed" : "user-managed";
-  return simulatedPolicy(simulator, { id: policy.policyName, type, document: policy.defaultDocument }, kind);
+  return { id: policy.policyName, type, document: policy.defaultDocument };
 }

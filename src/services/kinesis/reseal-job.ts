@@ -51,6 +51,8 @@ export interface ResealJob {
   readonly reason: { readonly code: string; readonly message: string } | null;
   /** Null before the first data key. */
   readonly sealedUnder: SealedUnder | null;
+  /** When the stream had last been given a key, as the walk began. Absent in older records, and before the walk. */
+  readonly keyGivenAtMs?: number;
   readonly cursor: ShardCursor;
   readonly counts: ResealCounts;
   readonly damaged: readonly DamagedPlace[];
@@ -81,6 +83,7 @@ export function requestedJob(stream: StreamRecord, previous: ResealJob | null, i
     state: "RUNNING",
     reason: null,
     sealedUnder: stopped?.sealedUnder ?? null,
+    ...(stopped?.keyGivenAtMs === undefined ? {} : { keyGivenAtMs: stopped.keyGivenAtMs }),
     cursor: stopped?.cursor ?? AT_START,
     counts: stopped?.counts ?? NO_COUNTS,
     damaged: stopped?.damaged ?? [],
@@ -96,10 +99,17 @@ export const underOf = (key: SealingKey, materialOf: (wrapped: Uint8Array) => st
 export const isSame = (a: SealedUnder | null, b: SealedUnder): boolean =>
   a !== null && a.keyArn === b.keyArn && a.materialId === b.materialId && a.suite === b.suite;
 
-/** The key was changed or rotated meanwhile: what lies behind the cursor has to be looked at again. */
-export const startedOver = (job: ResealJob, sealedUnder: SealedUnder): ResealJob => ({
+const keyGivenAtMs = (stream: StreamRecord): number => stream.encryptionStartsMs.at(-1) ?? 0;
+
+/** The key was not given anew since the walk began, nor rotated: one that came back saw records under another one meanwhile. */
+export const goesOn = (job: ResealJob, stream: StreamRecord, under: SealedUnder): boolean =>
+  isSame(job.sealedUnder, under) && job.keyGivenAtMs === keyGivenAtMs(stream);
+
+/** What lies behind the cursor has to be looked at again. */
+export const startedOver = (job: ResealJob, stream: StreamRecord, sealedUnder: SealedUnder): ResealJob => ({
   ...job,
   sealedUnder,
+  keyGivenAtMs: keyGivenAtMs(stream),
   cursor: AT_START,
   counts: { ...job.counts, currentRecords: 0, leftRecords: 0 },
   damaged: [],
@@ -118,7 +128,6 @@ export const plus = (counts: ResealCounts, more: Partial<ResealCounts>): ResealC
 
 /** How long to wait until puts under the former key are through. */
 export function settlesInMs(stream: StreamRecord, nowMs: number): number {
-  const changedMs = stream.encryptionStartsMs.at(-1) ?? 0;
-  const age = nowMs - changedMs;
+  const age = nowMs - keyGivenAtMs(stream);
   return age >= 0 && age < CHANGE_SETTLES_MS ? CHANGE_SETTLES_MS - age : 0;
 }

@@ -17,7 +17,7 @@ import { encryptionContextOf, targetOf } from "./access.ts";
 import { withKmsErrors } from "./errors.ts";
 import { mayBeInClear, type StreamRecord } from "./model.ts";
 import type { ResealJob, SealedUnder } from "./reseal-job.ts";
-import { isSame, plus, settlesInMs, startedOver, underOf, withDamage } from "./reseal-job.ts";
+import { goesOn, isSame, plus, settlesInMs, startedOver, underOf, withDamage } from "./reseal-job.ts";
 import { streamKey, streams } from "./records.ts";
 import { blocksAt, cursorBehind, nextPlace, type ShardPlace, type WalkDeps } from "./shard-walk.ts";
 
@@ -122,7 +122,7 @@ class Resealing {
   async step(job: ResealJob): Promise<Step> {
     const key = await this.#sealingKey();
     const under = underOf(key, this.#env.materialOf);
-    const current = isSame(job.sealedUnder, under) ? job : startedOver(job, under);
+    const current = goesOn(job, this.#stream, under) ? job : startedOver(job, this.#stream, under);
     const place = await nextPlace(this.#env, this.#stream, current.cursor, this.#call.nowMs);
     if (place === null) return { kind: "done" };
     const blocks = await blocksAt(this.#env, place, { blocksMax: STEP_BLOCKS_MAX, bytesMax: STEP_BYTES_MAX });

@@ -225,6 +225,20 @@ describe("without permission", () => {
     expect(done.counts).toMatchObject({ resealedRecords: 600, currentRecords: 0 });
   });
 
+  test("and with another key in between, it starts over when the key is back: records came under the other one", async () => {
+    await putUnderOldKey(600);
+    beforeReplace = () => subject.room.kms.refuse("*", "AccessDeniedException", "not any more");
+    expect(await subject.reseal().then(() => subject.ended())).toMatchObject({ state: "STOPPED" });
+    beforeReplace = () => undefined;
+    subject.room.kms.refusals.clear();
+    await subject.room.encrypt("orders", KEY_ARN);
+    await subject.room.put("under the other key");
+    await subject.room.encrypt("orders", OTHER_KEY_ARN);
+    await subject.reseal();
+    expect(await subject.ended()).toMatchObject({ state: "DONE" });
+    expect(await subject.report()).toMatchObject([{ keyArn: OTHER_KEY_ARN, records: 601 }]);
+  });
+
   test("KMS that throttles is asked again later", async () => {
     await putUnderOldKey(2);
     subject.room.kms.refuse("*", "ThrottlingException", "slowly");

@@ -1,4 +1,5 @@
 /** Resource policies of streams and consumers: what may become one, and which one has a say in a request. */
+import { madeNow } from "../../base/lazy.ts";
 import type { PrincipalIds } from "../../authz/principals.ts";
 import type { CompiledPolicy } from "../../authz/types.ts";
 import { parseArn } from "../../base/arn.ts";
@@ -158,10 +159,10 @@ function withTags(check: AccessCheck, stream: StreamRecord, { part }: NamedResou
   return {
     ...check,
     // Only policies with conditions ask for it.
-    get context() {
-      const context = Object.fromEntries(names.map((name) => [`aws:ResourceTag/${name}`, tags[name] ?? ""]));
-      return { ...context, ...check.context };
-    },
+    context: () => ({
+      ...Object.fromEntries(names.map((name) => [`aws:ResourceTag/${name}`, tags[name] ?? ""])),
+      ...madeNow(check.context ?? {}),
+    }),
   };
 }
 

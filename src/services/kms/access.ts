@@ -1,4 +1,4 @@
-import type { CompiledPolicy, ContextValues } from "../../authz/types.ts";
+import type { ContextValues } from "../../authz/types.ts";
 import type { AccessCheck, AuditDetails, Call, OperationContext } from "../../gateway/contract.ts";
 import type { EncryptionContext } from "./encryption-context.ts";
 import { appliedGrants } from "./grants/applied.ts";
@@ -31,53 +31,35 @@ export function keyAccess(
   action: string,
   use: KeyUse = {},
 ): AccessCheck {
+  const { record } = named;
   requireGrantTokens(kms.secretBox, use.grantTokens);
-  return new KeyAccessCheck(kms, context, named, action, use);
-}
-
-class KeyAccessCheck implements AccessCheck {
-  readonly action: string;
-  readonly resource: string;
-  readonly resourceAccountId: string;
-  readonly resourcePolicy: CompiledPolicy | null;
-  readonly resourcePolicyMode = "required";
-  readonly grants: AccessCheck["grants"];
-  readonly #call: Call;
-  readonly #named: NamedKey;
-  readonly #use: KeyUse;
-
-  constructor(kms: KmsParts, context: OperationContext, named: NamedKey, action: string, use: KeyUse) {
-    const { record } = named;
-    this.action = action;
-    this.resource = named.arn;
-    this.resourceAccountId = named.accountId;
-    this.resourcePolicy = record === null ? null : kms.policies.of(record);
-    const operation = record === null || named.isNew ? undefined : grantOperationOf(action);
-    this.grants =
+  const operation = record === null || named.isNew ? undefined : grantOperationOf(action);
+  const isForeign = named.accountId !== context.call.principal.accountId;
+  return {
+    action,
+    resource: named.arn,
+    resourceAccountId: named.accountId,
+    resourcePolicy: record === null ? null : kms.policies.of(record),
+    resourcePolicyMode: "required",
+    grants:
       record === null || operation === undefined
         ? undefined
-        : () => appliedGrants(context, { key: record, operation, context: use.encryptionContext, child: use.child });
-    this.#call = context.call;
-    this.#named = named;
-    this.#use = use;
-  }
-
-  /** Made when it is asked for: only policies with conditions do, and it costs more than the rest of a decision. */
-  get context(): ContextValues {
-    const { record, alias } = this.#named;
-    return {
-      ...callerConditions(this.#call),
-      ...(record === null ? {} : keyConditions(record)),
-      ...(alias === null ? {} : { "kms:RequestAlias": alias }),
-      ...this.#use.conditions?.(),
-    };
-  }
+        : () => appliedGrants(context, { key: record, operation, context: use.encryptionContext, child: use.child }),
+    // Only policies with conditions ask for it, and it costs more than the rest of a decision.
+    context: () => ({
+      ...callerConditions(context.call),
+      ...(record === null || isForeign ? {} : keyConditions(record)),
+      ...(named.alias === null ? {} : { "kms:RequestAlias": named.alias }),
+      ...use.conditions?.(),
+    }),
+    // Tags, aliases and kind of another account's key are not for everybody to find out.
+    ownersContext: record !== null && isForeign ? keyConditions(record) : undefined,
+  };
 }
 
-/** A check like another but for these members. (Spreading one would leave out the context, which it makes when asked.) */
+/** A check like another but for these members. */
 export const changedCheck = (check: AccessCheck, changes: Partial<AccessCheck>): AccessCheck => ({
   ...check,
-  context: check.context ?? {},
   ...changes,
 });
 

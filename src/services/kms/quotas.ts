@@ -1,3 +1,4 @@
+import { madeNow } from "../../base/lazy.ts";
 import { ServiceError } from "../../base/errors.ts";
 import type { AccessCheck, Call, Quota, QuotaCharge, QuotaValues, ServiceQuotas } from "../../gateway/contract.ts";
 import { type ServedSpec, factsOf, isServedSpec } from "./key-specs.ts";
@@ -196,8 +197,8 @@ function charges(call: Call, input: unknown, checks: readonly AccessCheck[]): re
 
 /** A check on a key tells its spec as a condition value. Without a key (GenerateRandom, one that is not there) it is symmetric. */
 const sharedQuotas = (checks: readonly AccessCheck[]): readonly Quota[] =>
-  checks.map(({ context }) => {
-    const spec = context?.["kms:KeySpec"];
+  checks.map(({ context, ownersContext }) => {
+    const spec = madeNow(ownersContext ?? context ?? {})["kms:KeySpec"];
     return typeof spec === "string" && isServedSpec(spec as KeySpec)
       ? SHARED[factsOf(spec as ServedSpec).family]
       : SYMMETRIC;

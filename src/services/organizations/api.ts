@@ -18,6 +18,12 @@ import {
   enablePolicyType,
   listRoots,
 } from "./operations/organization.ts";
+import {
+  listAwsServiceAccess,
+  listDelegatedAdministrators,
+  listHandshakesForAccount,
+  listHandshakesForOrganization,
+} from "./operations/none.ts";
 import { createPolicy, deletePolicy, describePolicy, listPolicies, updatePolicy } from "./operations/policies.ts";
 import { listTagsForResource, tagResource, untagResource } from "./operations/tags.ts";
 import { listChildren, listParents } from "./operations/tree.ts";
@@ -77,6 +83,11 @@ export function createOrganizationsService(deps: OrganizationsDeps): Service {
     TagResource: tagResource,
     UntagResource: untagResource,
     ListTagsForResource: listTagsForResource,
+
+    ListAWSServiceAccessForOrganization: listAwsServiceAccess,
+    ListDelegatedAdministrators: listDelegatedAdministrators,
+    ListHandshakesForOrganization: listHandshakesForOrganization,
+    ListHandshakesForAccount: listHandshakesForAccount,
   };
   return { model, operations };
 }

@@ -82,6 +82,10 @@ export function resourceArn(organization: OrganizationName, id: string): string 
   return isAwsPolicy(id) ? FULL_ACCESS_ARN : arnOf(organization, "policy", `/service_control_policy/${id}`);
 }
 
+/** In the place of the ARN of what is not made yet and has no id: what policies say of all of its kind holds for it. */
+export const futureArn = (organization: OrganizationName, kind: Exclude<ResourceKind, "root">): string =>
+  arnOf(organization, kind, kind === "policy" ? "/service_control_policy/*" : "/*");
+
 /** Names may hold anything, keys of records may not. */
 export const nameKey = (name: string): string => createHash("sha256").update(name, "utf8").digest("hex");
 

@@ -35,19 +35,33 @@ export interface Page<T> {
   readonly tail: { readonly NextToken?: string };
 }
 
+interface Query<T> {
+  readonly prefix: readonly string[];
+  readonly input: PageRequest;
+  readonly scope: string;
+  /** Stands in front of the table's records, and counts as one of them. */
+  readonly first?: { readonly id: string; readonly value: T };
+  /** Where the list ends before the table does: at the first record that is not wanted. */
+  readonly wanted?: (value: T) => boolean;
+}
+
 /** One page of a table: `NextToken` is absent at the end. */
 export async function pageOfTable<T>(
   read: Reader,
   from: Table<T>,
-  query: { readonly prefix: readonly string[]; readonly input: PageRequest; readonly scope: string },
+  query: Query<T>,
 ): Promise<Page<{ readonly id: string; readonly value: T }>> {
   const { limit, after } = placeOf(query.input, query.scope);
-  const found = await read.list(from, {
+  const { first, wanted = () => true } = query;
+  const stored = await read.list(from, {
     prefix: query.prefix,
-    after: after === null ? undefined : [...query.prefix, after],
+    after: after === null || after === first?.id ? undefined : [...query.prefix, after],
     limit: limit + 1,
   });
-  const items = found.slice(0, limit).map(({ id, value }) => ({ id: id.at(-1) ?? "", value }));
+  const end = stored.findIndex(({ value }) => !wanted(value));
+  const listed = stored.slice(0, end < 0 ? undefined : end).map(({ id, value }) => ({ id: id.at(-1) ?? "", value }));
+  const found = first !== undefined && after === null ? [first, ...listed] : listed;
+  const items = found.slice(0, limit);
   const last = items.at(-1);
   return {
     items,

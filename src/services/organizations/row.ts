@@ -4,7 +4,7 @@ import type { AccessCheck, Operation, OperationContext, Outcome } from "../../ga
 import type { Reader } from "../../store/table.ts";
 import { managementOnly, notInUse } from "./errors.ts";
 import { describe } from "./event.ts";
-import { kindOf, POLICY_TYPE, resourceArn, type Tag } from "./model.ts";
+import { futureArn, kindOf, POLICY_TYPE, type ResourceKind, resourceArn, type Tag } from "./model.ts";
 import { nodes, type OrganizationRecord, organizations, policies, THE_ORGANIZATION } from "./records.ts";
 import type { Operations, Tag as WireTag } from "./shapes.generated.ts";
 
@@ -27,6 +27,8 @@ interface RowParts<Name extends keyof Operations> {
   readonly on?: (input: Operations[Name]["input"]) => readonly string[];
   /** Tags that the request gives. */
   readonly tags?: (input: Operations[Name]["input"]) => readonly WireTag[] | undefined;
+  /** What the operation makes: with tags, it must be allowed to tag that, too. */
+  readonly makes?: Exclude<ResourceKind, "root">;
   readonly tagKeys?: (input: Operations[Name]["input"]) => readonly string[];
   /** Whether the condition key `organizations:PolicyType` belongs to it. */
   readonly ofPolicies?: true;
@@ -53,16 +55,19 @@ export const managementRow = <Name extends keyof Operations>(name: Name, parts: 
       ...(parts.ofPolicies ? { "organizations:PolicyType": POLICY_TYPE } : {}),
       ...requestTags(parts.tags?.(input), parts.tagKeys?.(input)),
     };
-    const check = (resource: string, tags: readonly Tag[]): AccessCheck => ({
-      action: `organizations:${name}`,
+    const check = (resource: string, tags: readonly Tag[], action: string = name): AccessCheck => ({
+      action: `organizations:${action}`,
       resource,
       resourceAccountId: accountId,
       context: { ...resourceTags(tags), ...asked },
     });
     const ids = parts.on?.(input) ?? [];
-    if (ids.length === 0) return { target: organization, checks: [check("*", [])] };
     const checks = ids.map(async (id) => check(resourceArn(organization, id), await tagsOf(read, id)));
-    return { target: organization, checks: await Promise.all(checks) };
+    const named = ids.length === 0 ? [check("*", [])] : await Promise.all(checks);
+    if (parts.makes === undefined || (parts.tags?.(input) ?? []).length === 0) {
+      return { target: organization, checks: named };
+    }
+    return { target: organization, checks: [...named, check(futureArn(organization, parts.makes), [], "TagResource")] };
   },
   handle: parts.handle,
 });

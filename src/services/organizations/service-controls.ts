@@ -39,6 +39,7 @@ const denyEverything = (id: string): CompiledPolicy => ({
   statements: [
     { sid: "UnusablePolicy", index: 0, effect: "Deny", matchesPrincipal: () => "exact", matches: () => true },
   ],
+  stop: "unreadable",
 });
 
 interface Kept {

@@ -26,10 +26,14 @@ export const model: ServiceModel = {
     DetachPolicy: { input: "DetachPolicyRequest", errors: ["AccessDeniedException", "AWSOrganizationsNotInUseException", "ConcurrentModificationException", "ConstraintViolationException", "InvalidInputException", "PolicyNotAttachedException", "PolicyNotFoundException", "ServiceException", "TargetNotFoundException", "TooManyRequestsException", "UnsupportedAPIEndpointException", "PolicyChangesInProgressException"] },
     DisablePolicyType: { input: "DisablePolicyTypeRequest", output: "DisablePolicyTypeResponse", errors: ["AccessDeniedException", "AWSOrganizationsNotInUseException", "ConcurrentModificationException", "ConstraintViolationException", "InvalidInputException", "PolicyTypeNotEnabledException", "RootNotFoundException", "ServiceException", "TooManyRequestsException", "UnsupportedAPIEndpointException", "PolicyChangesInProgressException"] },
     EnablePolicyType: { input: "EnablePolicyTypeRequest", output: "EnablePolicyTypeResponse", errors: ["AccessDeniedException", "AWSOrganizationsNotInUseException", "ConcurrentModificationException", "ConstraintViolationException", "InvalidInputException", "PolicyTypeAlreadyEnabledException", "RootNotFoundException", "ServiceException", "TooManyRequestsException", "PolicyTypeNotAvailableForOrganizationException", "UnsupportedAPIEndpointException", "PolicyChangesInProgressException"] },
+    ListAWSServiceAccessForOrganization: { input: "ListAWSServiceAccessForOrganizationRequest", output: "ListAWSServiceAccessForOrganizationResponse", errors: ["AccessDeniedException", "AWSOrganizationsNotInUseException", "ConstraintViolationException", "InvalidInputException", "ServiceException", "TooManyRequestsException", "UnsupportedAPIEndpointException"] },
     ListAccounts: { input: "ListAccountsRequest", output: "ListAccountsResponse", errors: ["AccessDeniedException", "AWSOrganizationsNotInUseException", "InvalidInputException", "ServiceException", "TooManyRequestsException"] },
     ListAccountsForParent: { input: "ListAccountsForParentRequest", output: "ListAccountsForParentResponse", errors: ["AccessDeniedException", "AWSOrganizationsNotInUseException", "InvalidInputException", "ParentNotFoundException", "ServiceException", "TooManyRequestsException"] },
     ListChildren: { input: "ListChildrenRequest", output: "ListChildrenResponse", errors: ["AccessDeniedException", "AWSOrganizationsNotInUseException", "InvalidInputException", "ParentNotFoundException", "ServiceException", "TooManyRequestsException"] },
     ListCreateAccountStatus: { input: "ListCreateAccountStatusRequest", output: "ListCreateAccountStatusResponse", errors: ["AccessDeniedException", "AWSOrganizationsNotInUseException", "InvalidInputException", "ServiceException", "TooManyRequestsException", "UnsupportedAPIEndpointException"] },
+    ListDelegatedAdministrators: { input: "ListDelegatedAdministratorsRequest", output: "ListDelegatedAdministratorsResponse", errors: ["AccessDeniedException", "AWSOrganizationsNotInUseException", "ConstraintViolationException", "InvalidInputException", "TooManyRequestsException", "ServiceException", "UnsupportedAPIEndpointException"] },
+    ListHandshakesForAccount: { input: "ListHandshakesForAccountRequest", output: "ListHandshakesForAccountResponse", errors: ["AccessDeniedException", "ConcurrentModificationException", "InvalidInputException", "ServiceException", "TooManyRequestsException"] },
+    ListHandshakesForOrganization: { input: "ListHandshakesForOrganizationRequest", output: "ListHandshakesForOrganizationResponse", errors: ["AccessDeniedException", "AWSOrganizationsNotInUseException", "ConcurrentModificationException", "InvalidInputException", "ServiceException", "TooManyRequestsException"] },
     ListOrganizationalUnitsForParent: { input: "ListOrganizationalUnitsForParentRequest", output: "ListOrganizationalUnitsForParentResponse", errors: ["AccessDeniedException", "AWSOrganizationsNotInUseException", "InvalidInputException", "ParentNotFoundException", "ServiceException", "TooManyRequestsException"] },
     ListParents: { input: "ListParentsRequest", output: "ListParentsResponse", errors: ["AccessDeniedException", "AWSOrganizationsNotInUseException", "ChildNotFoundException", "InvalidInputException", "ServiceException", "TooManyRequestsException"] },
     ListPolicies: { input: "ListPoliciesRequest", output: "ListPoliciesResponse", errors: ["AccessDeniedException", "AWSOrganizationsNotInUseException", "InvalidInputException", "ServiceException", "TooManyRequestsException", "UnsupportedAPIEndpointException"] },
@@ -59,13 +63,9 @@ export const model: ServiceModel = {
     InviteAccountToOrganization: { errors: [] },
     InviteOrganizationToTransferResponsibility: { errors: [] },
     LeaveOrganization: { errors: [] },
-    ListAWSServiceAccessForOrganization: { errors: [] },
     ListAccountsWithInvalidEffectivePolicy: { errors: [] },
-    ListDelegatedAdministrators: { errors: [] },
     ListDelegatedServicesForAccount: { errors: [] },
     ListEffectivePolicyValidationErrors: { errors: [] },
-    ListHandshakesForAccount: { errors: [] },
-    ListHandshakesForOrganization: { errors: [] },
     ListInboundResponsibilityTransfers: { errors: [] },
     ListOutboundResponsibilityTransfers: { errors: [] },
     PutResourcePolicy: { errors: [] },
@@ -89,6 +89,7 @@ export const model: ServiceModel = {
     AccountState: { type: "string", enum: ["PENDING_ACTIVATION", "ACTIVE", "SUSPENDED", "PENDING_CLOSURE", "CLOSED"] },
     AccountStatus: { type: "string", enum: ["ACTIVE", "SUSPENDED", "PENDING_CLOSURE"] },
     Accounts: { type: "list", member: "Account" },
+    ActionType: { type: "string", enum: ["INVITE", "ENABLE_ALL_FEATURES", "APPROVE_ALL_FEATURES", "ADD_ORGANIZATIONS_SERVICE_LINKED_ROLE", "TRANSFER_RESPONSIBILITY"] },
     AlreadyInOrganizationException: { type: "structure", members: { Message: "ExceptionMessage" }, errorStatus: 400 },
     AttachPolicyRequest: { type: "structure", members: { PolicyId: "PolicyId", TargetId: "PolicyTargetId" }, required: ["PolicyId", "TargetId"] },
     AwsManagedPolicy: { type: "boolean" },
@@ -118,6 +119,8 @@ export const model: ServiceModel = {
     CreateOrganizationalUnitResponse: { type: "structure", members: { OrganizationalUnit: "OrganizationalUnit" } },
     CreatePolicyRequest: { type: "structure", members: { Content: "PolicyContent", Description: "PolicyDescription", Name: "PolicyName", Type: "PolicyType", Tags: "Tags" }, required: ["Content", "Description", "Name", "Type"] },
     CreatePolicyResponse: { type: "structure", members: { Policy: "Policy" } },
+    DelegatedAdministrator: { type: "structure", members: { Id: "AccountId", Arn: "AccountArn", Email: "Email", Name: "AccountName", Status: "AccountStatus", State: "AccountState", JoinedMethod: "AccountJoinedMethod", JoinedTimestamp: "Timestamp", DelegationEnabledDate: "Timestamp" } },
+    DelegatedAdministrators: { type: "list", member: "DelegatedAdministrator" },
     DeleteOrganizationalUnitRequest: { type: "structure", members: { OrganizationalUnitId: "OrganizationalUnitId" }, required: ["OrganizationalUnitId"] },
     DeletePolicyRequest: { type: "structure", members: { PolicyId: "PolicyId" }, required: ["PolicyId"] },
     DescribeAccountRequest: { type: "structure", members: { AccountId: "AccountId" }, required: ["AccountId"] },
@@ -140,13 +143,31 @@ export const model: ServiceModel = {
     Email: { type: "string", min: 6, max: 64, pattern: "[^\\s@]+@[^\\s@]+\\.[^\\s@]+", sensitive: true },
     EnablePolicyTypeRequest: { type: "structure", members: { RootId: "RootId", PolicyType: "PolicyType" }, required: ["RootId", "PolicyType"] },
     EnablePolicyTypeResponse: { type: "structure", members: { Root: "Root" } },
+    EnabledServicePrincipal: { type: "structure", members: { ServicePrincipal: "ServicePrincipal", DateEnabled: "Timestamp" } },
+    EnabledServicePrincipals: { type: "list", member: "EnabledServicePrincipal" },
     ExceptionMessage: { type: "string" },
     ExceptionType: { type: "string" },
     FinalizingOrganizationException: { type: "structure", members: { Message: "ExceptionMessage" }, errorStatus: 400 },
     GenericArn: { type: "string", pattern: "^arn:aws:organizations::.+:.+" },
+    Handshake: { type: "structure", members: { Id: "HandshakeId", Arn: "HandshakeArn", Parties: "HandshakeParties", State: "HandshakeState", RequestedTimestamp: "Timestamp", ExpirationTimestamp: "Timestamp", Action: "ActionType", Resources: "HandshakeResources" } },
+    HandshakeArn: { type: "string", pattern: "^arn:aws:organizations::\\d{12}:handshake\\/o-[a-z0-9]{10,32}\\/[a-z_]{1,32}\\/h-[0-9a-z]{8,32}" },
+    HandshakeFilter: { type: "structure", members: { ActionType: "ActionType", ParentHandshakeId: "HandshakeId" } },
+    HandshakeId: { type: "string", max: 34, pattern: "^h-[0-9a-z]{8,32}$" },
+    HandshakeParties: { type: "list", member: "HandshakeParty" },
+    HandshakeParty: { type: "structure", members: { Id: "HandshakePartyId", Type: "HandshakePartyType" }, required: ["Id", "Type"] },
+    HandshakePartyId: { type: "string", min: 1, max: 64, pattern: "[\\s\\S]*", sensitive: true },
+    HandshakePartyType: { type: "string", enum: ["ACCOUNT", "ORGANIZATION", "EMAIL"] },
+    HandshakeResource: { type: "structure", members: { Value: "HandshakeResourceValue", Type: "HandshakeResourceType", Resources: "HandshakeResources" } },
+    HandshakeResourceType: { type: "string", enum: ["ACCOUNT", "ORGANIZATION", "ORGANIZATION_FEATURE_SET", "EMAIL", "MASTER_EMAIL", "MASTER_NAME", "NOTES", "PARENT_HANDSHAKE", "RESPONSIBILITY_TRANSFER", "TRANSFER_START_TIMESTAMP", "TRANSFER_TYPE", "MANAGEMENT_ACCOUNT", "MANAGEMENT_EMAIL", "MANAGEMENT_NAME"] },
+    HandshakeResourceValue: { type: "string", sensitive: true },
+    HandshakeResources: { type: "list", member: "HandshakeResource" },
+    HandshakeState: { type: "string", enum: ["REQUESTED", "OPEN", "CANCELED", "ACCEPTED", "DECLINED", "EXPIRED"] },
+    Handshakes: { type: "list", member: "Handshake" },
     IAMUserAccessToBilling: { type: "string", enum: ["ALLOW", "DENY"] },
     InvalidInputException: { type: "structure", members: { Message: "ExceptionMessage", Reason: "InvalidInputExceptionReason" }, errorStatus: 400 },
     InvalidInputExceptionReason: { type: "string", enum: ["INVALID_PARTY_TYPE_TARGET", "INVALID_SYNTAX_ORGANIZATION_ARN", "INVALID_SYNTAX_POLICY_ID", "INVALID_ENUM", "INVALID_ENUM_POLICY_TYPE", "INVALID_LIST_MEMBER", "MAX_LENGTH_EXCEEDED", "MAX_VALUE_EXCEEDED", "MIN_LENGTH_EXCEEDED", "MIN_VALUE_EXCEEDED", "IMMUTABLE_POLICY", "INVALID_PATTERN", "INVALID_PATTERN_TARGET_ID", "INPUT_REQUIRED", "INVALID_NEXT_TOKEN", "MAX_LIMIT_EXCEEDED_FILTER", "MOVING_ACCOUNT_BETWEEN_DIFFERENT_ROOTS", "INVALID_FULL_NAME_TARGET", "UNRECOGNIZED_SERVICE_PRINCIPAL", "INVALID_ROLE_NAME", "INVALID_SYSTEM_TAGS_PARAMETER", "DUPLICATE_TAG_KEY", "TARGET_NOT_SUPPORTED", "INVALID_EMAIL_ADDRESS_TARGET", "INVALID_RESOURCE_POLICY_JSON", "INVALID_PRINCIPAL", "UNSUPPORTED_ACTION_IN_RESOURCE_POLICY", "UNSUPPORTED_POLICY_TYPE_IN_RESOURCE_POLICY", "UNSUPPORTED_RESOURCE_IN_RESOURCE_POLICY", "NON_DETACHABLE_POLICY", "CALLER_REQUIRED_FIELD_MISSING", "UNSUPPORTED_ACTION_IN_RESPONSIBILITY_TRANSFER", "START_DATE_NOT_BEGINNING_OF_MONTH", "START_DATE_NOT_BEGINNING_OF_DAY", "START_DATE_TOO_EARLY", "START_DATE_TOO_LATE", "INVALID_START_DATE", "END_DATE_NOT_END_OF_MONTH", "END_DATE_TOO_EARLY", "INVALID_END_DATE"] },
+    ListAWSServiceAccessForOrganizationRequest: { type: "structure", members: { NextToken: "NextToken", MaxResults: "MaxResults" } },
+    ListAWSServiceAccessForOrganizationResponse: { type: "structure", members: { EnabledServicePrincipals: "EnabledServicePrincipals", NextToken: "NextToken" } },
     ListAccountsForParentRequest: { type: "structure", members: { ParentId: "ParentId", NextToken: "NextToken", MaxResults: "MaxResults" }, required: ["ParentId"] },
     ListAccountsForParentResponse: { type: "structure", members: { Accounts: "Accounts", NextToken: "NextToken" } },
     ListAccountsRequest: { type: "structure", members: { NextToken: "NextToken", MaxResults: "MaxResults" } },
@@ -155,6 +176,12 @@ export const model: ServiceModel = {
     ListChildrenResponse: { type: "structure", members: { Children: "Children", NextToken: "NextToken" } },
     ListCreateAccountStatusRequest: { type: "structure", members: { States: "CreateAccountStates", NextToken: "NextToken", MaxResults: "MaxResults" } },
     ListCreateAccountStatusResponse: { type: "structure", members: { CreateAccountStatuses: "CreateAccountStatuses", NextToken: "NextToken" } },
+    ListDelegatedAdministratorsRequest: { type: "structure", members: { ServicePrincipal: "ServicePrincipal", NextToken: "NextToken", MaxResults: "MaxResults" } },
+    ListDelegatedAdministratorsResponse: { type: "structure", members: { DelegatedAdministrators: "DelegatedAdministrators", NextToken: "NextToken" } },
+    ListHandshakesForAccountRequest: { type: "structure", members: { Filter: "HandshakeFilter", NextToken: "NextToken", MaxResults: "MaxResults" } },
+    ListHandshakesForAccountResponse: { type: "structure", members: { Handshakes: "Handshakes", NextToken: "NextToken" } },
+    ListHandshakesForOrganizationRequest: { type: "structure", members: { Filter: "HandshakeFilter", NextToken: "NextToken", MaxResults: "MaxResults" } },
+    ListHandshakesForOrganizationResponse: { type: "structure", members: { Handshakes: "Handshakes", NextToken: "NextToken" } },
     ListOrganizationalUnitsForParentRequest: { type: "structure", members: { ParentId: "ParentId", NextToken: "NextToken", MaxResults: "MaxResults" }, required: ["ParentId"] },
     ListOrganizationalUnitsForParentResponse: { type: "structure", members: { OrganizationalUnits: "OrganizationalUnits", NextToken: "NextToken" } },
     ListParentsRequest: { type: "structure", members: { ChildId: "ChildId", NextToken: "NextToken", MaxResults: "MaxResults" }, required: ["ChildId"] },
@@ -221,6 +248,7 @@ export const model: ServiceModel = {
     RootNotFoundException: { type: "structure", members: { Message: "ExceptionMessage" }, errorStatus: 400 },
     Roots: { type: "list", member: "Root" },
     ServiceException: { type: "structure", members: { Message: "ExceptionMessage" }, errorStatus: 500 },
+    ServicePrincipal: { type: "string", min: 1, max: 128, pattern: "[\\w+=,.@-]*" },
     SourceParentNotFoundException: { type: "structure", members: { Message: "ExceptionMessage" }, errorStatus: 400 },
     Tag: { type: "structure", members: { Key: "TagKey", Value: "TagValue" }, required: ["Key", "Value"] },
     TagKey: { type: "string", min: 1, max: 128, pattern: "^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$" },
@@ -264,10 +292,14 @@ export interface Operations {
   DetachPolicy: { input: DetachPolicyRequest; output: Nothing };
   DisablePolicyType: { input: DisablePolicyTypeRequest; output: DisablePolicyTypeResponse };
   EnablePolicyType: { input: EnablePolicyTypeRequest; output: EnablePolicyTypeResponse };
+  ListAWSServiceAccessForOrganization: { input: ListAWSServiceAccessForOrganizationRequest; output: ListAWSServiceAccessForOrganizationResponse };
   ListAccounts: { input: ListAccountsRequest; output: ListAccountsResponse };
   ListAccountsForParent: { input: ListAccountsForParentRequest; output: ListAccountsForParentResponse };
   ListChildren: { input: ListChildrenRequest; output: ListChildrenResponse };
   ListCreateAccountStatus: { input: ListCreateAccountStatusRequest; output: ListCreateAccountStatusResponse };
+  ListDelegatedAdministrators: { input: ListDelegatedAdministratorsRequest; output: ListDelegatedAdministratorsResponse };
+  ListHandshakesForAccount: { input: ListHandshakesForAccountRequest; output: ListHandshakesForAccountResponse };
+  ListHandshakesForOrganization: { input: ListHandshakesForOrganizationRequest; output: ListHandshakesForOrganizationResponse };
   ListOrganizationalUnitsForParent: { input: ListOrganizationalUnitsForParentRequest; output: ListOrganizationalUnitsForParentResponse };
   ListParents: { input: ListParentsRequest; output: ListParentsResponse };
   ListPolicies: { input: ListPoliciesRequest; output: ListPoliciesResponse };
@@ -299,6 +331,8 @@ export type AccountJoinedMethod = "INVITED" | "CREATED";
 export type AccountState = "PENDING_ACTIVATION" | "ACTIVE" | "SUSPENDED" | "PENDING_CLOSURE" | "CLOSED";
 
 export type AccountStatus = "ACTIVE" | "SUSPENDED" | "PENDING_CLOSURE";
+
+export type ActionType = "INVITE" | "ENABLE_ALL_FEATURES" | "APPROVE_ALL_FEATURES" | "ADD_ORGANIZATIONS_SERVICE_LINKED_ROLE" | "TRANSFER_RESPONSIBILITY";
 
 export interface AttachPolicyRequest {
   readonly PolicyId: string;
@@ -373,6 +407,18 @@ export interface CreatePolicyResponse {
   readonly Policy?: Policy | undefined;
 }
 
+export interface DelegatedAdministrator {
+  readonly Id?: string | undefined;
+  readonly Arn?: string | undefined;
+  readonly Email?: string | undefined;
+  readonly Name?: string | undefined;
+  readonly Status?: AccountStatus | undefined;
+  readonly State?: AccountState | undefined;
+  readonly JoinedMethod?: AccountJoinedMethod | undefined;
+  readonly JoinedTimestamp?: number | undefined;
+  readonly DelegationEnabledDate?: number | undefined;
+}
+
 export interface DeleteOrganizationalUnitRequest {
   readonly OrganizationalUnitId: string;
 }
@@ -440,7 +486,55 @@ export interface EnablePolicyTypeResponse {
   readonly Root?: Root | undefined;
 }
 
+export interface EnabledServicePrincipal {
+  readonly ServicePrincipal?: string | undefined;
+  readonly DateEnabled?: number | undefined;
+}
+
+export interface Handshake {
+  readonly Id?: string | undefined;
+  readonly Arn?: string | undefined;
+  readonly Parties?: readonly HandshakeParty[] | undefined;
+  readonly State?: HandshakeState | undefined;
+  readonly RequestedTimestamp?: number | undefined;
+  readonly ExpirationTimestamp?: number | undefined;
+  readonly Action?: ActionType | undefined;
+  readonly Resources?: readonly HandshakeResource[] | undefined;
+}
+
+export interface HandshakeFilter {
+  readonly ActionType?: ActionType | undefined;
+  readonly ParentHandshakeId?: string | undefined;
+}
+
+export interface HandshakeParty {
+  readonly Id: string;
+  readonly Type: HandshakePartyType;
+}
+
+export type HandshakePartyType = "ACCOUNT" | "ORGANIZATION" | "EMAIL";
+
+export interface HandshakeResource {
+  readonly Value?: string | undefined;
+  readonly Type?: HandshakeResourceType | undefined;
+  readonly Resources?: readonly HandshakeResource[] | undefined;
+}
+
+export type HandshakeResourceType = "ACCOUNT" | "ORGANIZATION" | "ORGANIZATION_FEATURE_SET" | "EMAIL" | "MASTER_EMAIL" | "MASTER_NAME" | "NOTES" | "PARENT_HANDSHAKE" | "RESPONSIBILITY_TRANSFER" | "TRANSFER_START_TIMESTAMP" | "TRANSFER_TYPE" | "MANAGEMENT_ACCOUNT" | "MANAGEMENT_EMAIL" | "MANAGEMENT_NAME";
+
+export type HandshakeState = "REQUESTED" | "OPEN" | "CANCELED" | "ACCEPTED" | "DECLINED" | "EXPIRED";
+
 export type IAMUserAccessToBilling = "ALLOW" | "DENY";
+
+export interface ListAWSServiceAccessForOrganizationRequest {
+  readonly NextToken?: string | undefined;
+  readonly MaxResults?: number | undefined;
+}
+
+export interface ListAWSServiceAccessForOrganizationResponse {
+  readonly EnabledServicePrincipals?: readonly EnabledServicePrincipal[] | undefined;
+  readonly NextToken?: string | undefined;
+}
 
 export interface ListAccountsForParentRequest {
   readonly ParentId: string;
@@ -483,6 +577,39 @@ export interface ListCreateAccountStatusRequest {
 
 export interface ListCreateAccountStatusResponse {
   readonly CreateAccountStatuses?: readonly CreateAccountStatus[] | undefined;
+  readonly NextToken?: string | undefined;
+}
+
+export interface ListDelegatedAdministratorsRequest {
+  readonly ServicePrincipal?: string | undefined;
+  readonly NextToken?: string | undefined;
+  readonly MaxResults?: number | undefined;
+}
+
+export interface ListDelegatedAdministratorsResponse {
+  readonly DelegatedAdministrators?: readonly DelegatedAdministrator[] | undefined;
+  readonly NextToken?: string | undefined;
+}
+
+export interface ListHandshakesForAccountRequest {
+  readonly Filter?: HandshakeFilter | undefined;
+  readonly NextToken?: string | undefined;
+  readonly MaxResults?: number | undefined;
+}
+
+export interface ListHandshakesForAccountResponse {
+  readonly Handshakes?: readonly Handshake[] | undefined;
+  readonly NextToken?: string | undefined;
+}
+
+export interface ListHandshakesForOrganizationRequest {
+  readonly Filter?: HandshakeFilter | undefined;
+  readonly NextToken?: string | undefined;
+  readonly MaxResults?: number | undefined;
+}
+
+export interface ListHandshakesForOrganizationResponse {
+  readonly Handshakes?: readonly Handshake[] | undefined;
   readonly NextToken?: string | undefined;
 }
 

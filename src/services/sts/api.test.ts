@@ -11,6 +11,7 @@ const service = createStsService({
   compileSessionPolicy: (_document, id) => ({ id, statements: [] }),
   reader: { get: unused, list: unused },
   realClock: systemClock(),
+  providerRules: { loopbackAccountId: null, hosts: null },
   onProviderFailure: () => undefined,
   accountOfAccessKey: async (id) => (id === "AKIAKNOWN" ? "999999999999" : null),
   decodeAuthorization: async () => null,

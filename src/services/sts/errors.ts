@@ -1,7 +1,12 @@
 /** STS's errors with AWS's codes, statuses and words. */
 import { ServiceError } from "../../base/errors.ts";
 
-const denied = (message: string): ServiceError => new ServiceError("AccessDenied", message, { status: 403 });
+/** `resource`: for whoever asks why (gateway/denial-record.ts); callers are not told. */
+const denied = (message: string, resource?: string): ServiceError =>
+  new ServiceError("AccessDenied", message, {
+    status: 403,
+    ...(resource === undefined ? {} : { details: { resource } }),
+  });
 
 export const stsValidationError = (message: string): ServiceError => new ServiceError("ValidationError", message);
 export const invalidParameterValue = (message: string): ServiceError =>
@@ -15,9 +20,10 @@ export const packedPolicyTooLarge = (percent: number): ServiceError =>
     `Packed policy consumes ${percent}% of allotted space, please use smaller policy.`,
   );
 
-export const rootMayNotAssume = (): ServiceError => denied("Roles may not be assumed by root accounts.");
-export const notWithSession = (operation: string): ServiceError =>
-  denied(`Cannot call ${operation} with session credentials`);
+export const rootMayNotAssume = (roleArn: string): ServiceError =>
+  denied("Roles may not be assumed by root accounts.", roleArn);
+export const notWithSession = (operation: string, resource?: string): ServiceError =>
+  denied(`Cannot call ${operation} with session credentials`, resource);
 /** There are no MFA devices here, so no code can be right. */
 export const mfaFailed = (): ServiceError =>
   denied(
@@ -37,6 +43,12 @@ export const noKeyForToken = (): ServiceError =>
   invalidIdentityToken(
     "Couldn't retrieve verification key from your identity provider,  " +
       "please reference AssumeRoleWithWebIdentity documentation for requirements",
+  );
+/** AWS's own words for this are unknown: these are its documentation's (STS API reference, InvalidIdentityToken). */
+export const badTokenSignature = (): ServiceError =>
+  invalidIdentityToken(
+    "The web identity token that was passed could not be validated by AWS. " +
+      "Get a new identity token from the identity provider and then retry the request.",
   );
 export const idpRejectedClaim = (message: string): ServiceError =>
   new ServiceError("IDPRejectedClaim", message, { status: 403 });

@@ -62,6 +62,8 @@ export async function roleAccess(
     resourceAccountId,
     resourcePolicy: role?.trustPolicy ?? null,
     resourcePolicyMode: "required",
+    // Another account's: its caller may not learn a role's tags by policies of its own that deny by them (see AccessCheck).
+    ...(role === null ? {} : { ownersContext: roleTagContext(role) }),
     context: {
       ...question.context,
       ...tagContext(asked),
@@ -78,6 +80,15 @@ export async function roleAccess(
     ],
   };
 }
+
+/** Service Authorization Reference, AWS STS: AssumeRole has `aws:ResourceTag/KEY` and `iam:ResourceTag/KEY`. */
+const roleTagContext = ({ tags }: AssumableRole): ContextValues =>
+  Object.fromEntries(
+    Object.entries(tags).flatMap(([key, value]) => [
+      [`aws:ResourceTag/${key}`, value],
+      [`iam:ResourceTag/${key}`, value],
+    ]),
+  );
 
 export interface OpenedRoleSession extends Issued {
   readonly principal: Principal;

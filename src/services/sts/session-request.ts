@@ -4,6 +4,7 @@ import type { TemporaryCredentials } from "../../authn/credentials.ts";
 import type { SessionLimits } from "../../authz/policy-source.ts";
 import type { ContextValues } from "../../authz/types.ts";
 import { parseArn } from "../../base/arn.ts";
+import { eventTime } from "../../base/time.ts";
 import type { Principal } from "../../gateway/contract.ts";
 import type { Reader } from "../../store/table.ts";
 import { invalidParameterValue, malformedPolicy, packedPolicyTooLarge, stsValidationError } from "./errors.ts";
@@ -170,17 +171,4 @@ export function issueCredentials(
     },
     shown: { accessKeyId, expiration: eventTime(expiresMs) },
   };
-}
-
-const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-
-/** `Nov 22, 2026, 7:47:25 AM`: as CloudTrail's records of STS write a time. */
-function eventTime(ms: number): string {
-  const date = new Date(ms);
-  const two = (value: number): string => String(value).padStart(2, "0");
-  const hours = date.getUTCHours();
-  return (
-    `${MONTHS[date.getUTCMonth()]} ${date.getUTCDate()}, ${date.getUTCFullYear()}, ` +
-    `${hours % 12 || 12}:${two(date.getUTCMinutes())}:${two(date.getUTCSeconds())} ${hours < 12 ? "AM" : "PM"}`
-  );
 }

@@ -31,6 +31,8 @@ const TagKeys = ["team"];
 
 test("users and their keys", async () => {
   const { iam } = root;
+  // As Organizations calls the first account.
+  expect((await iam.send(new sdk.GetUserCommand({}))).User?.UserName).toBe("management");
   const UserName = "ann";
   await iam.send(new sdk.CreateUserCommand({ UserName, Path: "/x/" }));
   expect((await iam.send(new sdk.GetUserCommand({ UserName }))).User?.Path).toBe("/x/");
@@ -185,6 +187,26 @@ test("providers, aliases and the account as a whole", async () => {
   expect(Buffer.from(report.Content ?? []).toString()).toMatch(/^user,arn,user_creation_time,/);
 });
 
+test("what there is none of", async () => {
+  const { iam } = root;
+  const UserName = "plain";
+  await iam.send(new sdk.CreateUserCommand({ UserName }));
+  expect((await iam.send(new sdk.ListMFADevicesCommand({ UserName }))).MFADevices).toEqual([]);
+  expect((await iam.send(new sdk.ListSSHPublicKeysCommand({ UserName }))).SSHPublicKeys).toEqual([]);
+  expect((await iam.send(new sdk.ListSigningCertificatesCommand({ UserName }))).Certificates).toEqual([]);
+  const services = await iam.send(new sdk.ListServiceSpecificCredentialsCommand({ UserName }));
+  expect(services.ServiceSpecificCredentials).toEqual([]);
+  expect((await iam.send(new sdk.ListVirtualMFADevicesCommand({}))).VirtualMFADevices).toEqual([]);
+  expect((await iam.send(new sdk.ListSAMLProvidersCommand({}))).SAMLProviderList).toEqual([]);
+  expect((await iam.send(new sdk.ListServerCertificatesCommand({}))).ServerCertificateMetadataList).toEqual([]);
+  const login = iam.send(new sdk.GetLoginProfileCommand({ UserName }));
+  await expect(login).rejects.toMatchObject({ name: "NoSuchEntityException" });
+  const passwords = iam.send(new sdk.GetAccountPasswordPolicyCommand({}));
+  await expect(passwords).rejects.toMatchObject({ name: "NoSuchEntityException" });
+  for (const name of ["GetLoginProfile", "GetAccountPasswordPolicy"]) worked.add(name);
+  await iam.send(new sdk.DeleteUserCommand({ UserName }));
+});
+
 test("the simulator", async () => {
   const { iam } = root;
   await iam.send(new sdk.CreateUserCommand({ UserName: "sim" }));
@@ -204,7 +226,7 @@ test("the simulator", async () => {
 
 /** Operations of IAM's client that Waxseal does not serve (services/iam/README.md). */
 const NOT_SERVED =
-  /LoginProfile|MFA|SAML|ServerCertificate|SSHPublicKey|SigningCertificate|ServiceSpecific|ServiceLinked|PasswordPolicy|ChangePassword|Delegation|Outbound|ServiceLastAccessed|OrganizationsAccess|RootCredentials|RootSessions|OrganizationsRoot|SecurityTokenServicePreferences|ListPoliciesGrantingServiceAccess|HumanReadableSummary|AcquireRole|AccountProperties|RoleTemplate|OrganizationsFeatures/;
+  /(Create|Update|Delete)LoginProfile|(Create|Delete|Update|Get|Tag|Untag|Enable|Deactivate|Resync|Upload|Reset)\w*(MFADevice|SAMLProvider|ServerCertificate|SSHPublicKey|SigningCertificate|ServiceSpecificCredential)|List(MFADevice|SAMLProvider|ServerCertificate)Tags|(Update|Delete)AccountPasswordPolicy|ServiceLinked|ChangePassword|Delegation|Outbound|ServiceLastAccessed|OrganizationsAccess|RootCredentials|RootSessions|OrganizationsRoot|SecurityTokenServicePreferences|ListPoliciesGrantingServiceAccess|HumanReadableSummary|AcquireRole|AccountProperties|RoleTemplate|OrganizationsFeatures/;
 
 test("no other operation of the client is left", () => {
   const all = Object.keys(sdk).flatMap((name) => (/^[A-Z].*Command$/.test(name) ? [name.replace(/Command$/, "")] : []));

@@ -67,6 +67,19 @@ describe("access keys", () => {
     expect(renamed?.version).toBe(first?.version);
   });
 
+  test("whether a key is there, and whose, is not told by what a denial of its last use names", async () => {
+    const room = await iamRoom();
+    await room.run("CreateUser", { UserName: "ann", Path: "/sec/" });
+    const { AccessKey } = await room.run("CreateAccessKey", { UserName: "ann" });
+    const shown = async (AccessKeyId: string) => {
+      const [check] = await room.checks("GetAccessKeyLastUsed", { AccessKeyId }, userPrincipal("eve"));
+      return [check?.resource.split(":user/")[1], check?.shownResource?.split(":user/")[1]];
+    };
+    expect(await shown(AccessKey.AccessKeyId)).toEqual(["sec/ann", "*"]);
+    expect(await shown(room.account.accessKeyId)).toEqual(["*", "*"]);
+    expect(await shown("AKIAAAAAAAAAAAAAAAAA")).toEqual(["*", "*"]);
+  });
+
   test("a sealed secret moved to another key does not open", async () => {
     const room = await iamRoom();
     const wrongBox = { ...plainBox, open: () => null };

@@ -189,10 +189,12 @@ export const getAccessKeyLastUsed = (uses: AccessKeyUse): Row<"GetAccessKeyLastU
     const { accountId } = call.principal;
     const found = await read.get(accessKeys, [input.AccessKeyId]);
     const key = found?.accountId === accountId ? found : null;
-    const resource = key?.owner.type === "user" ? key.owner.arn : userArn(accountId, "/", "*");
+    const anyUser = userArn(accountId, "/", "*");
+    const resource = key?.owner.type === "user" ? key.owner.arn : anyUser;
     return {
       target: key,
-      checks: [{ action: "iam:GetAccessKeyLastUsed", resource, resourceAccountId: accountId }],
+      // A denial does not tell whose key it is, nor that there is such a key.
+      checks: [{ action: "iam:GetAccessKeyLastUsed", resource, shownResource: anyUser, resourceAccountId: accountId }],
     };
   },
   async handle({ call, read }, input, key) {

@@ -3,7 +3,7 @@ import type { Operation } from "../../../gateway/contract.ts";
 import { boundaryContext, entityAccess, entityResource, existingEntity, putEntity } from "../entities.ts";
 import type { EntityKind, EntityRecord, EntityTarget } from "../entities.ts";
 import { noSuchPolicy, policyNotAttachable, quotaExceeded } from "../errors.ts";
-import { decodeMarker, encodeMarker, pageCount, pageOfList, pageOfTable } from "../pagination.ts";
+import { pageOfList, requestedPage } from "../pagination.ts";
 import type { Page, PageRequest } from "../pagination.ts";
 import { findPolicy } from "../policy-lookup.ts";
 import type { ManagedPolicy } from "../policy-lookup.ts";
@@ -119,11 +119,10 @@ export const listEntitiesForPolicy: Row<"ListEntitiesForPolicy", ManagedPolicy |
   access: policyAccess("iam:ListEntitiesForPolicy"),
   async handle({ call, read }, input, target) {
     const policy = existingPolicy(target, input.PolicyArn);
-    const { items, last } = await pageOfTable(read, policyUsers, {
+    const { items, tail } = await requestedPage(read, policyUsers, input, {
       prefix: [call.principal.accountId, policy.arn],
-      after: decodeMarker(input),
-      countMax: pageCount(input),
       accept: entityFilter(input),
+      show: (entity) => entity,
     });
     const of = (type: "user" | "group" | "role") => items.filter((item) => entityTypeOf(item) === type);
     return {
@@ -131,7 +130,7 @@ export const listEntitiesForPolicy: Row<"ListEntitiesForPolicy", ManagedPolicy |
         PolicyGroups: of("group").map(({ userName, userId }) => ({ GroupName: userName, GroupId: userId })),
         PolicyRoles: of("role").map(({ userName, userId }) => ({ RoleName: userName, RoleId: userId })),
         PolicyUsers: of("user").map(({ userName, userId }) => ({ UserName: userName, UserId: userId })),
-        ...(last === null ? { IsTruncated: false } : { IsTruncated: true, Marker: encodeMarker(last) }),
+        ...tail,
       },
     };
   },

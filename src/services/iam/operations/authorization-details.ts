@@ -3,7 +3,7 @@ import type { AccessKeyUse } from "../access-key-use.ts";
 import type { EntityRecord } from "../entities.ts";
 import { iamValidationError } from "../errors.ts";
 import { encodedDocument } from "../model.ts";
-import { decodeMarker, encodeMarker, pageCount } from "../pagination.ts";
+import { decodeMarker, encodeMarker, pageRoom } from "../pagination.ts";
 import { ownPolicy, policiesOfService } from "../policy-lookup.ts";
 import type { ManagedPolicy } from "../policy-lookup.ts";
 import { useOf } from "../policy-use.ts";
@@ -28,8 +28,6 @@ import { versionDocument, versionOut } from "./policy-versions.ts";
 import { roleDetails, roleLastUsed, roleOut } from "./roles.ts";
 import { userOut } from "./users.ts";
 
-/** Characters in one page, about: one that would hold more ends early and says that there is more. */
-const PAGE_LENGTH_MAX = 2 * 1024 * 1024;
 const LIST_CHUNK_COUNT = 50;
 
 /** In the order in which pages go through them. */
@@ -70,16 +68,14 @@ export const getAccountAuthorizationDetails = (uses: AccessKeyUse): Row<"GetAcco
   access: listAccess("iam:GetAccountAuthorizationDetails"),
   async handle({ call, read }, input) {
     const source: Source = { read, uses, accountId: call.principal.accountId };
-    const countMax = pageCount(input);
+    const room = pageRoom(input);
     const lists: Lists = { users: [], groups: [], roles: [], policies: [] };
-    let [count, length] = [0, 0];
     let last: Entry | null = null;
     let more = false;
     for await (const entry of entries(source, wantedSections(input.Filter), positionOf(decodeMarker(input)))) {
-      more = count >= countMax || length >= PAGE_LENGTH_MAX;
+      more = room.isFull();
       if (more) break;
-      length += JSON.stringify(await entry.show(lists)).length;
-      count += 1;
+      room.take(await entry.show(lists));
       last = entry;
     }
     return {
@@ -197,7 +193,7 @@ async function roleDetail({ read, uses }: Source, role: RoleRecord): Promise<Rol
     ...shown,
     ...roleDetails(role),
     ...roleLastUsed(await uses.lastUseOfRole(read, role)),
-    InstanceProfileList: await profilesOf(read, role, role.instanceProfileNames),
+    InstanceProfileList: await profilesOf(read, role),
     RolePolicyList: inlineDetails(role),
     AttachedManagedPolicies: attachedDetails(role),
   };

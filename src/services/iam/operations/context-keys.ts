@@ -1,11 +1,14 @@
 import { describe, listAccess } from "../row.ts";
 import type { Row } from "../row.ts";
+import { pacedBy, type Pace } from "../simulation-pace.ts";
 import { policiesOfSource, sourceAccess, type SourceTarget } from "../simulation-source.ts";
 import { contextKeysOfAll, givenPolicies, type PolicySimulator, type SimulatedPolicy } from "../simulator.ts";
 
-const namesIn = (simulator: PolicySimulator, policies: readonly SimulatedPolicy[]): readonly string[] => [
-  ...contextKeysOfAll(simulator, policies).values(),
-];
+const namesIn = async (
+  simulator: PolicySimulator,
+  policies: readonly SimulatedPolicy[],
+  pace: Pace,
+): Promise<readonly string[]> => [...(await contextKeysOfAll(simulator, policies, pace)).values()];
 
 export const getContextKeysForCustomPolicy = (
   simulator: PolicySimulator,
@@ -15,8 +18,9 @@ export const getContextKeysForCustomPolicy = (
   describe,
   access: listAccess("iam:GetContextKeysForCustomPolicy"),
   async handle(_context, input) {
-    const given = givenPolicies(simulator, "PolicyInputList", input.PolicyInputList);
-    return { output: { ContextKeyNames: namesIn(simulator, given) } };
+    const pace = pacedBy(() => simulator.nextTurn());
+    const given = await givenPolicies(simulator, "PolicyInputList", input.PolicyInputList, pace);
+    return { output: { ContextKeyNames: await namesIn(simulator, given, pace) } };
   },
 });
 
@@ -26,10 +30,11 @@ export const getContextKeysForPrincipalPolicy = (
   event: "management",
   readOnly: true,
   describe,
-  access: ({ read }, input) => sourceAccess(read, "iam:GetContextKeysForPrincipalPolicy", input.PolicySourceArn),
+  access: (context, input) => sourceAccess(context, "iam:GetContextKeysForPrincipalPolicy", input.PolicySourceArn),
   async handle({ read }, input, target) {
-    const { identity } = await policiesOfSource(read, simulator, target);
-    const given = givenPolicies(simulator, "PolicyInputList", input.PolicyInputList);
-    return { output: { ContextKeyNames: namesIn(simulator, [...identity, ...given]) } };
+    const pace = pacedBy(() => simulator.nextTurn());
+    const { identity } = await policiesOfSource(read, simulator, target, pace);
+    const given = await givenPolicies(simulator, "PolicyInputList", input.PolicyInputList, pace);
+    return { output: { ContextKeyNames: await namesIn(simulator, [...identity, ...given], pace) } };
   },
 });

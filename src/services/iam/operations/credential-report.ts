@@ -114,8 +114,8 @@ async function keyColumns(read: Reader, uses: AccessKeyUse, ids: readonly string
   return columns.slice(0, width);
 }
 
-/** `2026-01-02T03:04:05Z`: AWS leaves milliseconds out. */
-const timeText = (timeMs: number): string => new Date(timeMs).toISOString().replace(/\.\d{3}Z$/, "Z");
+/** `2026-01-02T03:04:05+00:00`: AWS leaves milliseconds out, and writes UTC as an offset. */
+const timeText = (timeMs: number): string => new Date(timeMs).toISOString().replace(/\.\d{3}Z$/, "+00:00");
 
 /** Names may hold commas (RFC 4180, section 2). */
 const lineOf = (fields: readonly string[]): string =>

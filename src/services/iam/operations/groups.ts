@@ -6,7 +6,7 @@ import type { EntityTarget } from "../entities.ts";
 import { groupExists } from "../entity-errors.ts";
 import { mustDelete, mustDetachPolicies, mustRemoveFromGroups, quotaExceeded } from "../errors.ts";
 import { foldedName, groupArn, newEntityId } from "../model.ts";
-import { decodeMarker, encodeMarker, pageCount, pageOfTable } from "../pagination.ts";
+import { requestedPage } from "../pagination.ts";
 import { renamePolicyUser } from "../policy-use.ts";
 import { accounts, groupMembers, groups, groupSizes, users } from "../records.ts";
 import type { GroupMemberRecord, GroupRecord } from "../records.ts";
@@ -74,19 +74,16 @@ export const getGroup: Row<"GetGroup", GroupTarget> = {
   async handle({ call, read }, input, target) {
     const { accountId } = call.principal;
     const group = existingEntity(groupKind, target);
-    const { items, last } = await pageOfTable(read, groupMembers, {
+    const { items, tail } = await requestedPage(read, groupMembers, input, {
       prefix: groupId(accountId, group.groupName),
-      after: decodeMarker(input),
-      countMax: pageCount(input),
       accept: () => true,
-    });
-    const found = await Promise.all(items.map(({ userName }) => read.get(users, [accountId, foldedName(userName)])));
-    return {
-      output: {
-        Group: groupOut(group),
-        Users: found.flatMap((user) => (user === null ? [] : [userOut(user, "listed")])),
-        ...(last === null ? { IsTruncated: false } : { IsTruncated: true, Marker: encodeMarker(last) }),
+      async show({ userName }) {
+        const user = await read.get(users, [accountId, foldedName(userName)]);
+        return user === null ? null : userOut(user, "listed");
       },
+    });
+    return {
+      output: { Group: groupOut(group), Users: items, ...tail },
       audit: { resources: [entityResource(groupKind, group)] },
     };
   },
@@ -104,10 +101,11 @@ export const updateGroup: Row<"UpdateGroup", GroupTarget> = {
       input.NewPath ?? target.record?.path ?? "/",
       input.NewGroupName ?? input.GroupName,
     );
+    const shownArn = groupArn(accountId, input.NewPath ?? "/", input.NewGroupName ?? input.GroupName);
     // As for users: permission under both names, or a deny on one of them could be stepped around.
     return {
       target,
-      checks: [...checks, { action: "iam:UpdateGroup", resource: newArn, resourceAccountId: accountId }],
+      checks: [...checks, ...checks.map((check) => ({ ...check, resource: newArn, shownResource: shownArn }))],
     };
   },
   async handle({ call, read }, input, target) {
@@ -190,17 +188,11 @@ export const listGroups: Row<"ListGroups", null> = {
   access: listAccess("iam:ListGroups"),
   async handle({ call, read }, input) {
     const pathPrefix = input.PathPrefix ?? "/";
-    const { items, last } = await pageOfTable(read, groups, {
+    const { items, tail } = await requestedPage(read, groups, input, {
       prefix: [call.principal.accountId],
-      after: decodeMarker(input),
-      countMax: pageCount(input),
       accept: (group) => group.path.startsWith(pathPrefix),
+      show: groupOut,
     });
-    return {
-      output: {
-        Groups: items.map(groupOut),
-        ...(last === null ? { IsTruncated: false } : { IsTruncated: true, Marker: encodeMarker(last) }),
-      },
-    };
+    return { output: { Groups: items, ...tail } };
   },
 };

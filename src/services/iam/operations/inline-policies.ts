@@ -2,7 +2,7 @@ import type { Operation } from "../../../gateway/contract.ts";
 import { boundaryContext, entityAccess, entityName, entityResource, existingEntity, putEntity } from "../entities.ts";
 import type { EntityKind, EntityRecord, EntityTarget } from "../entities.ts";
 import { inlinePolicySizeExceeded, noSuchInlinePolicy } from "../errors.ts";
-import { encodedDocument, INLINE_POLICIES_LENGTH_MAX, policySize, storedDocument } from "../model.ts";
+import { encodedDocument, policySize, storedDocument } from "../model.ts";
 import type { CompilePolicy } from "../model.ts";
 import { pageOfList } from "../pagination.ts";
 import type { Page, PageRequest } from "../pagination.ts";
@@ -38,9 +38,12 @@ export const putInlinePolicy = <Entity extends EntityRecord, Named>(
       documents.map(lengthOf).reduce((total, length) => total + length, 0);
     const otherDocuments = others.map(({ document }) => document);
     const otherLength = sum(otherDocuments, ({ length }) => length);
-    const policy = { name: input.PolicyName, document: storedDocument(input.PolicyDocument, otherLength) };
+    const policy = {
+      name: input.PolicyName,
+      document: storedDocument(input.PolicyDocument, kind.inlineSizeMax, otherLength),
+    };
     const size = sum([...otherDocuments, policy.document], policySize);
-    if (size > kind.inlineSizeMax || otherLength + policy.document.length > INLINE_POLICIES_LENGTH_MAX) {
+    if (size > kind.inlineSizeMax) {
       throw inlinePolicySizeExceeded(kind.type, entityName(kind, entity), kind.inlineSizeMax);
     }
     return {

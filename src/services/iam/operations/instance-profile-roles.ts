@@ -34,6 +34,7 @@ async function passRoleAccess(
       {
         action: "iam:PassRole",
         resource: role?.arn ?? roleArn(accountId, "/", input.RoleName),
+        shownResource: roleArn(accountId, "/", input.RoleName),
         resourceAccountId: accountId,
         context: { ...resourceTagContext(role?.tags ?? []), "iam:PassedToService": "ec2.amazonaws.com" },
       },

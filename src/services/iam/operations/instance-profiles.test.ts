@@ -8,7 +8,54 @@ async function withRole(room: IamRoom, RoleName: string): Promise<void> {
   await room.run("CreateRole", { RoleName, AssumeRolePolicyDocument: policyText("Allow", "sts:AssumeRole") });
 }
 
+/** A megabyte, and one item. */
+const ANSWER_LENGTH_MAX = 1_100_000;
+
+/** One role of 6 KB as it is shown, held by many profiles. */
+async function widelyHeld(count: number): Promise<IamRoom> {
+  const room = await iamRoom();
+  const AssumeRolePolicyDocument = policyText("Allow", "sts:AssumeRole").replace('"*"', `"${"\u00E9".repeat(1_000)}"`);
+  await room.run("CreateRole", { RoleName: "wide", AssumeRolePolicyDocument });
+  for (let number = 0; number < count; number++) {
+    const name = `p${String(number).padStart(3, "0")}`;
+    await room.run("CreateInstanceProfile", { InstanceProfileName: name });
+    await room.run("AddRoleToInstanceProfile", { InstanceProfileName: name, RoleName: "wide" });
+  }
+  return room;
+}
+
 describe("instance profiles", () => {
+  test.each(["ListInstanceProfiles", "ListInstanceProfilesForRole"] as const)(
+    "%s ends a page where it gets long and goes on behind it",
+    async (operation) => {
+      const room = await widelyHeld(300);
+      const names: string[] = [];
+      let [pages, Marker] = [0, undefined as string | undefined];
+      do {
+        const page = await room.run(operation, { RoleName: "wide", MaxItems: 1_000, ...(Marker && { Marker }) });
+        expect(JSON.stringify(page).length).toBeLessThan(ANSWER_LENGTH_MAX);
+        expect(page.IsTruncated).toBe(page.Marker !== undefined);
+        names.push(...page.InstanceProfiles.map((profile) => profile.InstanceProfileName));
+        Marker = page.Marker;
+        pages += 1;
+      } while (Marker !== undefined);
+      expect(names).toHaveLength(300);
+      expect(new Set(names).size).toBe(300);
+      expect(pages).toBe(2);
+    },
+  );
+
+  test("the details of a role name all its profiles, and repeat its trust policy only so far", async () => {
+    const room = await widelyHeld(300);
+    const details = await room.run("GetAccountAuthorizationDetails", { Filter: ["Role"] });
+    const profiles = details.RoleDetailList?.[0]?.InstanceProfileList ?? [];
+    expect(profiles).toHaveLength(300);
+    expect(JSON.stringify(details).length).toBeLessThan(1_300_000);
+    expect(profiles[0]?.Roles[0]).toHaveProperty("AssumeRolePolicyDocument");
+    expect(profiles[299]?.Roles[0]).toMatchObject({ RoleName: "wide" });
+    expect(profiles[299]?.Roles[0]).not.toHaveProperty("AssumeRolePolicyDocument");
+  });
+
   test("a created profile has AWS's kind of id and ARN, is found, listed by path and counted", async () => {
     const room = await iamRoom();
     const { InstanceProfile } = await room.run("CreateInstanceProfile", {

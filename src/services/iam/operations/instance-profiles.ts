@@ -8,12 +8,12 @@ import type { EntityTarget } from "../entities.ts";
 import { instanceProfileExists, noSuchInstanceProfile } from "../entity-errors.ts";
 import { mustRemoveFromInstanceProfile, quotaExceeded } from "../errors.ts";
 import { foldedName, newEntityId } from "../model.ts";
-import { decodeMarker, encodeMarker, pageCount, pageOfList, pageOfTable } from "../pagination.ts";
+import { PAGE_LENGTH_MAX, pageOfNames, requestedPage } from "../pagination.ts";
 import { accounts, instanceProfiles, roles } from "../records.ts";
 import type { InstanceProfileRecord, RoleRecord } from "../records.ts";
-import { accountOf, describe, listAccess, requestTagContext, responseElements } from "../row.ts";
+import { accountOf, creationChecks, describe, listAccess, responseElements } from "../row.ts";
 import type { Row } from "../row.ts";
-import type { InstanceProfile } from "../shapes.generated.ts";
+import type { InstanceProfile, Role } from "../shapes.generated.ts";
 import { tagsFrom, tagsOut } from "../tags.ts";
 import { roleOut } from "./roles.ts";
 
@@ -47,7 +47,7 @@ export const profileResource = ({ arn, accountId }: InstanceProfileRecord): Audi
   accountId,
 });
 
-/** Access to one instance profile. A missing one is checked under the ARN that it would have. */
+/** Access to one instance profile. A missing one is checked under the ARN that it would have, which is also what a denial names. */
 export function profileAccess<Input extends ProfileNamed>(
   action: string,
   extra: (input: Input) => ContextValues = () => ({}),
@@ -63,6 +63,7 @@ export function profileAccess<Input extends ProfileNamed>(
         {
           action,
           resource: profile?.arn ?? profileArn(accountId, "/", name),
+          shownResource: profileArn(accountId, "/", name),
           resourceAccountId: accountId,
           context: { ...resourceTagContext(profile?.tags ?? []), ...extra(input) },
         },
@@ -71,24 +72,40 @@ export function profileAccess<Input extends ProfileNamed>(
   };
 }
 
-/** An instance profile as GetInstanceProfile shows it, its role included. Lists leave tags out. */
+/** A role as profiles show it; null when it is gone. */
+type ShownRole = (accountId: string, roleName: string) => Promise<Role | null>;
+
+/** Makes what is shown of each role once, however many profiles hold it. */
+function rolesShown(read: Reader): ShownRole {
+  const shown = new Map<string, Promise<Role | null>>();
+  return (accountId, roleName) => {
+    const name = foldedName(roleName);
+    const known =
+      shown.get(name) ??
+      read.get(roles, [accountId, name]).then((role) => (role === null ? null : roleOut(read, role)));
+    shown.set(name, known);
+    return known;
+  };
+}
+
+/**
+ * An instance profile as GetInstanceProfile shows it, its role included. Lists leave tags out, CreateInstanceProfile an empty
+ * list of them.
+ */
 export async function profileOut(
-  read: Reader,
   profile: InstanceProfileRecord,
-  detail: "full" | "listed",
+  detail: "full" | "created" | "listed",
+  shownRole: ShownRole,
 ): Promise<InstanceProfile> {
-  const found = await Promise.all(
-    profile.roleNames.map((roleName) => read.get(roles, [profile.accountId, foldedName(roleName)])),
-  );
-  const held = found.flatMap((role) => (role === null ? [] : [role]));
+  const held = await Promise.all(profile.roleNames.map((roleName) => shownRole(profile.accountId, roleName)));
   return {
     Path: profile.path,
     InstanceProfileName: profile.instanceProfileName,
     InstanceProfileId: profile.instanceProfileId,
     Arn: profile.arn,
     CreateDate: profile.createdMs,
-    Roles: await Promise.all(held.map((role) => roleOut(read, role))),
-    ...(detail === "full" ? { Tags: tagsOut(profile.tags) } : {}),
+    Roles: held.flatMap((role) => (role === null ? [] : [role])),
+    ...(detail === "full" || (detail === "created" && profile.tags.length > 0) ? { Tags: tagsOut(profile.tags) } : {}),
   };
 }
 
@@ -100,14 +117,15 @@ export const createInstanceProfile = (random: Random): Row<"CreateInstanceProfil
     const { accountId } = call.principal;
     return {
       target: null,
-      checks: [
+      checks: creationChecks(
         {
           action: "iam:CreateInstanceProfile",
           resource: profileArn(accountId, input.Path ?? "/", input.InstanceProfileName),
           resourceAccountId: accountId,
-          context: requestTagContext(input.Tags),
         },
-      ],
+        "iam:TagInstanceProfile",
+        input.Tags,
+      ),
     };
   },
   async handle({ call, read }, input) {
@@ -130,7 +148,7 @@ export const createInstanceProfile = (random: Random): Row<"CreateInstanceProfil
       roleNames: [],
       tags: tagsFrom([], input.Tags ?? []),
     };
-    const output = { InstanceProfile: await profileOut(read, profile, "full") };
+    const output = { InstanceProfile: await profileOut(profile, "created", rolesShown(read)) };
     return {
       output,
       writes: [
@@ -150,7 +168,7 @@ export const getInstanceProfile: Row<"GetInstanceProfile", InstanceProfileTarget
   async handle({ read }, _input, target) {
     const profile = existingProfile(target);
     return {
-      output: { InstanceProfile: await profileOut(read, profile, "full") },
+      output: { InstanceProfile: await profileOut(profile, "full", rolesShown(read)) },
       audit: { resources: [profileResource(profile)] },
     };
   },
@@ -185,30 +203,48 @@ export const listInstanceProfiles: Row<"ListInstanceProfiles", null> = {
   access: listAccess("iam:ListInstanceProfiles"),
   async handle({ call, read }, input) {
     const pathPrefix = input.PathPrefix ?? "/";
-    const { items, last } = await pageOfTable(read, instanceProfiles, {
+    const shownRole = rolesShown(read);
+    const { items, tail } = await requestedPage(read, instanceProfiles, input, {
       prefix: [call.principal.accountId],
-      after: decodeMarker(input),
-      countMax: pageCount(input),
       accept: (profile) => profile.path.startsWith(pathPrefix),
+      show: (profile) => profileOut(profile, "listed", shownRole),
     });
-    return {
-      output: {
-        InstanceProfiles: await Promise.all(items.map((profile) => profileOut(read, profile, "listed"))),
-        ...(last === null ? { IsTruncated: false } : { IsTruncated: true, Marker: encodeMarker(last) }),
-      },
-    };
+    return { output: { InstanceProfiles: items, ...tail } };
   },
 };
 
-/** The instance profiles that hold a role. */
-export async function profilesOf(
+/** The instance profile of a (folded) name, if there still is one. */
+async function listedProfile(
   read: Reader,
-  role: RoleRecord,
-  names: readonly string[],
-): Promise<readonly InstanceProfile[]> {
-  const found = await Promise.all(names.map((name) => read.get(instanceProfiles, [role.accountId, name])));
-  const held = found.flatMap((profile) => (profile === null ? [] : [profile]));
-  return await Promise.all(held.map((profile) => profileOut(read, profile, "listed")));
+  accountId: string,
+  name: string,
+  shownRole: ShownRole,
+): Promise<InstanceProfile | null> {
+  const profile = await read.get(instanceProfiles, [accountId, name]);
+  return profile === null ? null : await profileOut(profile, "listed", shownRole);
+}
+
+function withoutTrust(role: Role): Role {
+  const { AssumeRolePolicyDocument: _, ...rest } = role;
+  return rest;
+}
+
+/**
+ * All the instance profiles that hold a role, for where the role itself is shown around them and pages cannot end in between.
+ * Where that gets long, the rest of them leave out the trust policy, which is the role's own every time.
+ */
+export async function profilesOf(read: Reader, role: RoleRecord): Promise<readonly InstanceProfile[]> {
+  const shownRole = rolesShown(read);
+  const shown: InstanceProfile[] = [];
+  let length = 0;
+  for (const name of role.instanceProfileNames) {
+    const profile = await listedProfile(read, role.accountId, name, shownRole);
+    if (profile === null) continue;
+    const kept = length < PAGE_LENGTH_MAX ? profile : { ...profile, Roles: profile.Roles.map(withoutTrust) };
+    length += JSON.stringify(kept).length;
+    shown.push(kept);
+  }
+  return shown;
 }
 
 export const listInstanceProfilesForRole: Row<"ListInstanceProfilesForRole", EntityTarget<RoleRecord>> = {
@@ -218,7 +254,10 @@ export const listInstanceProfilesForRole: Row<"ListInstanceProfilesForRole", Ent
   access: entityAccess(roleKind, "iam:ListInstanceProfilesForRole"),
   async handle({ read }, input, target) {
     const role = existingEntity(roleKind, target);
-    const { items, tail } = pageOfList(role.instanceProfileNames, (name) => name, input);
-    return { output: { InstanceProfiles: await profilesOf(read, role, items), ...tail } };
+    const shownRole = rolesShown(read);
+    const { items, tail } = await pageOfNames(role.instanceProfileNames, input, (name) =>
+      listedProfile(read, role.accountId, name, shownRole),
+    );
+    return { output: { InstanceProfiles: items, ...tail } };
   },
 };

@@ -7,7 +7,7 @@ import { isOidcProviderArn, oidcProviderArn, requireProviderUrl, withoutScheme }
 import { pageOfList } from "../pagination.ts";
 import { accounts, oidcProviders } from "../records.ts";
 import type { OidcProviderRecord } from "../records.ts";
-import { accountOf, describe, listAccess, requestTagContext, responseElements } from "../row.ts";
+import { accountOf, creationChecks, describe, listAccess, requestTagContext, responseElements } from "../row.ts";
 import type { Row } from "../row.ts";
 import type { Tag } from "../shapes.generated.ts";
 import { tagsFrom, tagsOut, tagsWithout } from "../tags.ts";
@@ -89,14 +89,11 @@ export const createOidcProvider: Row<"CreateOpenIDConnectProvider", string> = {
     const arn = oidcProviderArn(accountId, input.Url);
     return {
       target: arn,
-      checks: [
-        {
-          action: "iam:CreateOpenIDConnectProvider",
-          resource: arn,
-          resourceAccountId: accountId,
-          context: requestTagContext(input.Tags),
-        },
-      ],
+      checks: creationChecks(
+        { action: "iam:CreateOpenIDConnectProvider", resource: arn, resourceAccountId: accountId },
+        "iam:TagOpenIDConnectProvider",
+        input.Tags,
+      ),
     };
   },
   async handle({ call, read }, input, arn) {

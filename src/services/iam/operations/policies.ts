@@ -18,7 +18,7 @@ import {
   storedDocument,
 } from "../model.ts";
 import type { CompilePolicy } from "../model.ts";
-import { decodeMarker, encodeMarker, pageCount, pageOfTable } from "../pagination.ts";
+import { decodeMarker, encodeMarker, pageOfTable, pageRoom } from "../pagination.ts";
 import { requireValidDocument } from "../policy-document.ts";
 import { ownPolicy, policiesOfService } from "../policy-lookup.ts";
 import type { ManagedPolicy } from "../policy-lookup.ts";
@@ -27,11 +27,11 @@ import { accounts, policies, policyVersions } from "../records.ts";
 import type { PolicyRecord } from "../records.ts";
 import {
   accountOf,
+  creationChecks,
   describe,
   listAccess,
   policyAccess,
   policyResource,
-  requestTagContext,
   responseElements,
 } from "../row.ts";
 import type { Row } from "../row.ts";
@@ -53,12 +53,12 @@ export function changeablePolicy(
   return record;
 }
 
-/** A managed policy as GetPolicy shows it. ListPolicies leaves description and tags out. */
+/** A managed policy as GetPolicy shows it. ListPolicies leaves description and tags out, CreatePolicy an empty list of tags. */
 export async function policyOut(
   read: Reader,
   accountId: string,
   policy: ManagedPolicy,
-  detail: "full" | "listed",
+  detail: "full" | "created" | "listed",
 ): Promise<Policy> {
   const { attachmentCount, boundaryCount } = await useOf(read, accountId, policy.arn);
   return {
@@ -72,8 +72,8 @@ export async function policyOut(
     IsAttachable: true,
     CreateDate: policy.createdMs,
     UpdateDate: policy.updatedMs,
-    ...(detail === "full" && policy.description !== "" ? { Description: policy.description } : {}),
-    ...(detail === "full" ? { Tags: tagsOut(policy.tags) } : {}),
+    ...(detail !== "listed" && policy.description !== "" ? { Description: policy.description } : {}),
+    ...(detail === "full" || (detail === "created" && policy.tags.length > 0) ? { Tags: tagsOut(policy.tags) } : {}),
   };
 }
 
@@ -89,14 +89,11 @@ export const createPolicy = (deps: {
     const arn = policyArn(accountId, input.Path ?? "/", input.PolicyName);
     return {
       target: arn,
-      checks: [
-        {
-          action: "iam:CreatePolicy",
-          resource: arn,
-          resourceAccountId: accountId,
-          context: requestTagContext(input.Tags),
-        },
-      ],
+      checks: creationChecks(
+        { action: "iam:CreatePolicy", resource: arn, resourceAccountId: accountId },
+        "iam:TagPolicy",
+        input.Tags,
+      ),
     };
   },
   async handle({ call, read }, input, arn) {
@@ -108,7 +105,7 @@ export const createPolicy = (deps: {
     if (account.policyCount >= POLICIES_PER_ACCOUNT_MAX) {
       throw quotaExceeded("PoliciesPerAccount", POLICIES_PER_ACCOUNT_MAX);
     }
-    const document = storedDocument(input.PolicyDocument);
+    const document = storedDocument(input.PolicyDocument, MANAGED_POLICY_SIZE_MAX);
     const record: PolicyRecord = {
       accountId,
       policyName: input.PolicyName,
@@ -124,7 +121,7 @@ export const createPolicy = (deps: {
       nextVersion: 2,
       versions: [{ versionId: "v1", createdMs: call.nowMs }],
     };
-    const output = { Policy: await policyOut(read, accountId, ownPolicy(record), "full") };
+    const output = { Policy: await policyOut(read, accountId, ownPolicy(record), "created") };
     return {
       output,
       writes: [
@@ -194,36 +191,42 @@ export const listPolicies: Row<"ListPolicies", null> = {
   access: listAccess("iam:ListPolicies"),
   async handle({ call, read }, input) {
     const { accountId } = call.principal;
-    const countMax = pageCount(input);
+    const room = pageRoom(input);
+    const show = (policy: ManagedPolicy): Promise<Policy> => policyOut(read, accountId, policy, "listed");
     const marker = decodeMarker(input);
     const accept = policyFilter(read, accountId, input);
     const scope = input.Scope ?? "All";
-    const found: ManagedPolicy[] = [];
+    const found: Policy[] = [];
     let last: string | null = null;
     if (scope !== "AWS" && !marker?.startsWith(SERVICE)) {
       const own = await pageOfTable(read, policies, {
         prefix: [accountId],
         after: marker?.slice(OWN.length) ?? null,
-        countMax,
+        room,
         accept: (record) => accept(ownPolicy(record)),
+        show: (record) => show(ownPolicy(record)),
       });
-      found.push(...own.items.map(ownPolicy));
+      found.push(...own.items);
       last = own.last === null ? null : OWN + own.last;
     }
     if (scope !== "Local" && last === null) {
       const after = marker?.startsWith(SERVICE) ? marker.slice(SERVICE.length) : "";
+      let lastShown = after;
       for (const policy of policiesOfService().filter(({ policyName }) => policyName > after)) {
         if (!(await accept(policy))) continue;
-        if (found.length >= countMax) {
-          last = SERVICE + (found.at(-1)?.record === null ? (found.at(-1)?.policyName ?? "") : "");
+        if (room.isFull()) {
+          last = SERVICE + lastShown;
           break;
         }
-        found.push(policy);
+        const shown = await show(policy);
+        room.take(shown);
+        found.push(shown);
+        lastShown = policy.policyName;
       }
     }
     return {
       output: {
-        Policies: await Promise.all(found.map((policy) => policyOut(read, accountId, policy, "listed"))),
+        Policies: found,
         ...(last === null ? { IsTruncated: false } : { IsTruncated: true, Marker: encodeMarker(last) }),
       },
     };

@@ -1,6 +1,6 @@
 import type { Reader } from "../../../store/table.ts";
 import { defaultVersion, noSuchPolicyVersion, tooManyVersions } from "../errors.ts";
-import { encodedDocument, foldedName, POLICY_VERSIONS_MAX, storedDocument } from "../model.ts";
+import { encodedDocument, foldedName, MANAGED_POLICY_SIZE_MAX, POLICY_VERSIONS_MAX, storedDocument } from "../model.ts";
 import type { CompilePolicy } from "../model.ts";
 import { pageOfList } from "../pagination.ts";
 import type { ManagedPolicy } from "../policy-lookup.ts";
@@ -42,7 +42,7 @@ export const createPolicyVersion = (compile: CompilePolicy): Row<"CreatePolicyVe
     const record = changeablePolicy(target, { arn: input.PolicyArn, action, principalArn });
     requireManagedDocument(compile, input.PolicyDocument, record.arn);
     if (record.versions.length >= POLICY_VERSIONS_MAX) throw tooManyVersions(POLICY_VERSIONS_MAX);
-    const document = storedDocument(input.PolicyDocument);
+    const document = storedDocument(input.PolicyDocument, MANAGED_POLICY_SIZE_MAX);
     const version = { versionId: `v${record.nextVersion}`, createdMs: call.nowMs };
     const isDefault = input.SetAsDefault === true;
     const output = {

@@ -1,5 +1,4 @@
 import type { Random } from "../../../base/random.ts";
-import type { ContextValues } from "../../../authz/types.ts";
 import type { Reader } from "../../../store/table.ts";
 import type { AccessKeyUse } from "../access-key-use.ts";
 import { boundaryContext, entityAccess, entityResource, existingEntity, putEntity, roleKind } from "../entities.ts";
@@ -20,16 +19,17 @@ import {
   roleArn,
   ROLES_PER_ACCOUNT_MAX,
   storedDocument,
+  TRUST_POLICY_SIZE_MAX,
 } from "../model.ts";
 import type { CompilePolicy } from "../model.ts";
-import { decodeMarker, encodeMarker, pageCount, pageOfTable } from "../pagination.ts";
+import { requestedPage } from "../pagination.ts";
 import { trustPolicy } from "../policy-document.ts";
 import { findPolicy } from "../policy-lookup.ts";
 import { usePolicy } from "../policy-use.ts";
-import { boundPrincipals, principalDirectory } from "../principal-directory.ts";
+import { boundPrincipals, principalDirectory, withAccountArns } from "../principal-directory.ts";
 import { accounts, roles, roleUses } from "../records.ts";
 import type { RoleRecord, RoleUseRecord } from "../records.ts";
-import { accountOf, describe, listAccess, requestTagContext, responseElements } from "../row.ts";
+import { accountOf, creationChecks, describe, listAccess, responseElements } from "../row.ts";
 import type { Row } from "../row.ts";
 import type { CreateRoleRequest, Role } from "../shapes.generated.ts";
 import { tagsFrom, tagsOut } from "../tags.ts";
@@ -69,11 +69,6 @@ export const roleLastUsed = (use: RoleUseRecord | null): Pick<Role, "RoleLastUse
   RoleLastUsed: use === null ? {} : { LastUsedDate: use.lastUsedMs, Region: use.region },
 });
 
-const creationContext = (input: CreateRoleRequest): ContextValues => ({
-  ...requestTagContext(input.Tags),
-  ...(input.PermissionsBoundary === undefined ? {} : { "iam:PermissionsBoundary": input.PermissionsBoundary }),
-});
-
 export const createRole = (deps: {
   readonly random: Random;
   readonly compileTrustPolicy: CompilePolicy;
@@ -85,14 +80,17 @@ export const createRole = (deps: {
     const { accountId } = call.principal;
     return {
       target: { name: input.RoleName, record: await read.get(roles, [accountId, foldedName(input.RoleName)]) },
-      checks: [
+      checks: creationChecks(
         {
           action: "iam:CreateRole",
           resource: roleArn(accountId, input.Path ?? "/", input.RoleName),
           resourceAccountId: accountId,
-          context: creationContext(input),
+          context:
+            input.PermissionsBoundary === undefined ? {} : { "iam:PermissionsBoundary": input.PermissionsBoundary },
         },
-      ],
+        "iam:TagRole",
+        input.Tags,
+      ),
     };
   },
   async handle({ call, read }, input, target) {
@@ -157,7 +155,11 @@ async function trustMembers(
   arn: string,
 ): Promise<Required<Pick<RoleRecord, "trustDocument" | "trustPrincipalIds">>> {
   const compiled = trustPolicy(compile, document, arn);
-  return { trustDocument: storedDocument(document), trustPrincipalIds: await boundPrincipals(read, compiled) };
+  const trustPrincipalIds = await boundPrincipals(read, compiled);
+  return {
+    trustDocument: storedDocument(withAccountArns(document, compiled), TRUST_POLICY_SIZE_MAX),
+    trustPrincipalIds,
+  };
 }
 
 export const getRole = (uses: AccessKeyUse): Row<"GetRole", RoleTarget> => ({
@@ -262,17 +264,11 @@ export const listRoles: Row<"ListRoles", null> = {
   access: listAccess("iam:ListRoles"),
   async handle({ call, read }, input) {
     const pathPrefix = input.PathPrefix ?? "/";
-    const { items, last } = await pageOfTable(read, roles, {
+    const { items, tail } = await requestedPage(read, roles, input, {
       prefix: [call.principal.accountId],
-      after: decodeMarker(input),
-      countMax: pageCount(input),
       accept: (role) => role.path.startsWith(pathPrefix),
+      show: (role) => roleOut(read, role),
     });
-    return {
-      output: {
-        Roles: await Promise.all(items.map((role) => roleOut(read, role))),
-        ...(last === null ? { IsTruncated: false } : { IsTruncated: true, Marker: encodeMarker(last) }),
-      },
-    };
+    return { output: { Roles: items, ...tail } };
   },
 };

@@ -227,8 +227,8 @@ describe("SimulatePrincipalPolicy", () => {
       "implicitDeny",
     ]);
     expect(EvaluationResults?.flatMap(({ MatchedStatements }) => MatchedStatements)).toMatchObject([
-      { SourcePolicyId: "own", SourcePolicyType: "user" },
-      { SourcePolicyId: "shared", SourcePolicyType: "group" },
+      { SourcePolicyId: "user_ann_own", SourcePolicyType: "user" },
+      { SourcePolicyId: "group_team_shared", SourcePolicyType: "group" },
       { SourcePolicyType: "aws-managed" },
     ]);
     const more = await run({ PolicyInputList: [allow("kms:Sign"), policy({ Effect: "Deny", Action: "kms:Encrypt" })] });

@@ -4,6 +4,7 @@ import { accountRootArn, parseArn } from "../../../base/arn.ts";
 import { invalidInput } from "../errors.ts";
 import { describe, listAccess } from "../row.ts";
 import type { Row } from "../row.ts";
+import { pacedBy, type Pace } from "../simulation-pace.ts";
 import { simulationContext } from "../simulation-context.ts";
 import { simulateAll } from "../simulation-results.ts";
 import { policiesOfSource, sourceAccess, type SourceTarget } from "../simulation-source.ts";
@@ -32,15 +33,17 @@ export const simulateCustomPolicy = (simulator: PolicySimulator): Row<"SimulateC
   async handle({ call }, input) {
     const caller = callerOf(input);
     const given = caller ?? somebodyOf(call.principal.accountId);
-    const output = simulateAll(
+    const pace = pacedBy(() => simulator.nextTurn());
+    const output = await simulateAll(
       simulator,
       {
-        ...scenarioOf(simulator, input, caller, given),
-        identity: givenPolicies(simulator, "PolicyInputList", input.PolicyInputList),
-        boundary: boundaryOf(simulator, input),
+        ...(await scenarioOf(simulator, input, caller, given, pace)),
+        identity: await givenPolicies(simulator, "PolicyInputList", input.PolicyInputList, pace),
+        boundary: await boundaryOf(simulator, input, pace),
         serviceControls: [],
       },
       input,
+      pace,
     );
     return { output };
   },
@@ -50,32 +53,38 @@ export const simulatePrincipalPolicy = (simulator: PolicySimulator): Row<"Simula
   event: "management",
   readOnly: true,
   describe,
-  access: ({ read }, input) => sourceAccess(read, "iam:SimulatePrincipalPolicy", input.PolicySourceArn),
+  access: (context, input) => sourceAccess(context, "iam:SimulatePrincipalPolicy", input.PolicySourceArn),
   async handle({ call, read }, input, target) {
-    const source = await policiesOfSource(read, simulator, target);
+    const pace = pacedBy(() => simulator.nextTurn());
+    const source = await policiesOfSource(read, simulator, target, pace);
     // A role or a group is not who a resource's policy can name in a simulation.
     const caller = callerOf(input) ?? (target.type === "user" ? source.principal : null);
     const principal = caller ?? source.principal ?? somebodyOf(call.principal.accountId);
-    const output = simulateAll(
+    const given = await givenPolicies(simulator, "PolicyInputList", input.PolicyInputList, pace);
+    const output = await simulateAll(
       simulator,
       {
-        ...scenarioOf(simulator, input, caller, principal),
-        identity: [...source.identity, ...givenPolicies(simulator, "PolicyInputList", input.PolicyInputList)],
-        boundary: boundaryOf(simulator, input) ?? source.boundary,
-        serviceControls: await simulator.serviceControlsOf(principal.accountId),
+        ...(await scenarioOf(simulator, input, caller, principal, pace)),
+        identity: [...source.identity, ...given],
+        boundary: (await boundaryOf(simulator, input, pace)) ?? source.boundary,
+        // Of the policies' account, which is the caller's own: a CallerArn may name any account, and asks with these policies
+        // (IAM API Reference, CallerArn: "as if Bob had David's policies").
+        serviceControls: await simulator.serviceControlsOf(call.principal.accountId),
       },
       input,
+      pace,
     );
     return { output };
   },
 });
 
 /** `caller`: null when nobody is named who could stand in a resource's policy. */
-function scenarioOf(
+async function scenarioOf(
   simulator: PolicySimulator,
   input: Input,
   caller: AuthorizationPrincipal | null,
   principal: AuthorizationPrincipal,
+  pace: Pace,
 ) {
   if (input.ResourcePolicy !== undefined && caller === null) {
     throw invalidInput("CallerArn is required with a ResourcePolicy unless the policy source is a user.");
@@ -83,7 +92,7 @@ function scenarioOf(
   const named = principal.userId === "" && caller === null ? null : principal;
   return {
     principal,
-    resourcePolicy: resourcePolicyOf(simulator, input.ResourcePolicy),
+    resourcePolicy: await resourcePolicyOf(simulator, input.ResourcePolicy, pace),
     context: simulationContext(named, input.ContextEntries),
     resourceOwner: ownerOf(input.ResourceOwner) ?? principal.accountId,
     actions: input.ActionNames,
@@ -91,17 +100,22 @@ function scenarioOf(
   };
 }
 
-const resourcePolicyOf = (simulator: PolicySimulator, document: string | undefined): SimulatedPolicy | null =>
+const resourcePolicyOf = async (
+  simulator: PolicySimulator,
+  document: string | undefined,
+  pace: Pace,
+): Promise<SimulatedPolicy | null> =>
   document === undefined
     ? null
-    : simulatedPolicy(simulator, { id: "ResourcePolicy", type: "resource", document }, "resource");
+    : await simulatedPolicy(simulator, { id: "ResourcePolicy", type: "resource", document }, pace, "resource");
 
 /** It takes the place of the boundary that the principal has. */
-function boundaryOf(simulator: PolicySimulator, input: Input): SimulatedPolicy | null {
-  const given = givenPolicies(
+async function boundaryOf(simulator: PolicySimulator, input: Input, pace: Pace): Promise<SimulatedPolicy | null> {
+  const given = await givenPolicies(
     simulator,
     "PermissionsBoundaryPolicyInputList",
     input.PermissionsBoundaryPolicyInputList,
+    pace,
   );
   if (given.length > 1) throw invalidInput("Only one permissions boundary can be simulated.");
   return given[0] ?? null;

@@ -48,6 +48,35 @@ describe("users", () => {
     expect(check).toMatchObject({ action: "iam:DeleteUser", resource: `arn:aws:iam::${ACCOUNT}:user/nobody` });
   });
 
+  test("a denial does not tell the path of a user, but to the user itself", async () => {
+    const room = await iamRoom();
+    await room.run("CreateUser", { UserName: "ann", Path: "/sec/" });
+    const real = `arn:aws:iam::${ACCOUNT}:user/sec/ann`;
+    const shownResource = `arn:aws:iam::${ACCOUNT}:user/ann`;
+    const checks = (input: object, operation: "GetUser" | "UpdateUser" = "GetUser") =>
+      room.checks(operation, input, userPrincipal("eve"));
+    expect(await checks({ UserName: "ann" })).toMatchObject([{ resource: real, shownResource }]);
+    expect(await checks({ UserName: "annx" })).toMatchObject([
+      { resource: `${shownResource}x`, shownResource: `${shownResource}x` },
+    ]);
+    expect(await checks({ UserName: "ann", NewUserName: "bob" }, "UpdateUser")).toMatchObject([
+      { resource: real, shownResource },
+      { resource: `arn:aws:iam::${ACCOUNT}:user/sec/bob`, shownResource: `arn:aws:iam::${ACCOUNT}:user/bob` },
+    ]);
+    const [own] = await room.checks("GetUser", { UserName: "ann" }, { ...userPrincipal("ann"), arn: real });
+    expect(own).not.toHaveProperty("shownResource");
+  });
+
+  test("permission to update a user may depend on its tags, under its old name and its new", async () => {
+    const room = await iamRoom();
+    await room.run("CreateUser", { UserName: "ann", Tags: [{ Key: "team", Value: "x" }] });
+    const checks = await room.checks("UpdateUser", { UserName: "ann", NewPath: "/n/" });
+    expect(checks).toMatchObject([
+      { context: { "aws:ResourceTag/team": "x" } },
+      { context: { "aws:ResourceTag/team": "x" } },
+    ]);
+  });
+
   test("a user with keys, attached or inline policies is not deleted", async () => {
     const room = await iamRoom();
     await room.run("CreateUser", { UserName: "ann" });

@@ -11,18 +11,18 @@ import {
   userExists,
 } from "../errors.ts";
 import { foldedName, newEntityId, userArn, USERS_PER_ACCOUNT_MAX } from "../model.ts";
-import { decodeMarker, encodeMarker, pageCount, pageOfTable } from "../pagination.ts";
+import { requestedPage } from "../pagination.ts";
 import { findPolicy } from "../policy-lookup.ts";
 import { renamePolicyUser, usePolicy } from "../policy-use.ts";
 import { accessKeys, accounts, groupMembers, renamedUsers, users } from "../records.ts";
 import type { UserRecord } from "../records.ts";
 import {
   accountOf,
+  creationChecks,
   describe,
   existing,
   listAccess,
   ownerAccess,
-  requestTagContext,
   responseElements,
   userAccess,
   userResource,
@@ -59,19 +59,17 @@ export const createUser = (random: Random): Row<"CreateUser", UserTarget> => ({
     const { accountId } = call.principal;
     return {
       target: { name: input.UserName, record: await read.get(users, [accountId, foldedName(input.UserName)]) },
-      checks: [
+      checks: creationChecks(
         {
           action: "iam:CreateUser",
           resource: userArn(accountId, input.Path ?? "/", input.UserName),
           resourceAccountId: accountId,
-          context: {
-            ...requestTagContext(input.Tags),
-            ...(input.PermissionsBoundary === undefined
-              ? {}
-              : { "iam:PermissionsBoundary": input.PermissionsBoundary }),
-          },
+          context:
+            input.PermissionsBoundary === undefined ? {} : { "iam:PermissionsBoundary": input.PermissionsBoundary },
         },
-      ],
+        "iam:TagUser",
+        input.Tags,
+      ),
     };
   },
   async handle({ call, read }, input, target) {
@@ -139,10 +137,12 @@ export const updateUser: Row<"UpdateUser", UserTarget> = {
     const { checks, target } = await userAccess("iam:UpdateUser")(context, input);
     const { accountId } = context.call.principal;
     const newArn = userArn(accountId, input.NewPath ?? target.record?.path ?? "/", input.NewUserName ?? input.UserName);
-    // Who renames a user must be allowed to under both names, or a deny on one of them could be stepped around.
+    const shownArn = userArn(accountId, input.NewPath ?? "/", input.NewUserName ?? input.UserName);
+    // Who renames a user must be allowed to under both names, with the tags that it has under both, or a deny on one of them
+    // could be stepped around.
     return {
       target,
-      checks: [...checks, { action: "iam:UpdateUser", resource: newArn, resourceAccountId: accountId }],
+      checks: [...checks, ...checks.map((check) => ({ ...check, resource: newArn, shownResource: shownArn }))],
     };
   },
   async handle({ call, read }, input, target) {
@@ -228,17 +228,11 @@ export const listUsers: Row<"ListUsers", null> = {
   access: listAccess("iam:ListUsers"),
   async handle({ call, read }, input) {
     const pathPrefix = input.PathPrefix ?? "/";
-    const { items, last } = await pageOfTable(read, users, {
+    const { items, tail } = await requestedPage(read, users, input, {
       prefix: [call.principal.accountId],
-      after: decodeMarker(input),
-      countMax: pageCount(input),
       accept: (user) => user.path.startsWith(pathPrefix),
+      show: (user) => userOut(user, "listed"),
     });
-    return {
-      output: {
-        Users: items.map((user) => userOut(user, "listed")),
-        ...(last === null ? { IsTruncated: false } : { IsTruncated: true, Marker: encodeMarker(last) }),
-      },
-    };
+    return { output: { Users: items, ...tail } };
   },
 };

@@ -19,6 +19,7 @@ import { newAccount } from "../accounts.ts";
 import type { NewAccount } from "../accounts.ts";
 import { createIamService } from "../api.ts";
 import type { Operations } from "../shapes.generated.ts";
+import { turnByTurn } from "../simulation-pace.ts";
 import type { PolicySimulator } from "../simulator.ts";
 
 export const ACCOUNT = "111122223333";
@@ -68,6 +69,7 @@ export const simulator: PolicySimulator = {
   compile: (document, id, kind) => compilePolicy(document, { id, kind, lengthMax: 131_072 }),
   contextKeysOf,
   simulate,
+  nextTurn: turnByTurn(),
   serviceControlsOf: async () => [],
 };
 

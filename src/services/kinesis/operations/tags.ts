@@ -1,3 +1,4 @@
+import { madeNow } from "../../../base/lazy.ts";
 import type {
   AccessCheck,
   AuditDetails,
@@ -62,7 +63,7 @@ async function checkOnTagged(
 ): Promise<AccessCheck> {
   if (!("consumerArn" in target)) return checkOn(action, target, context);
   const check = await checkOnConsumer(read, action, target);
-  return { ...check, context: { ...check.context, ...context } };
+  return { ...check, context: { ...madeNow(check.context ?? {}), ...context } };
 }
 
 const resourceOf = (target: Tagged): AuditDetails =>

@@ -7,7 +7,7 @@ import { internalFailure, ServiceError } from "../../../base/errors.ts";
 import { systemRandom } from "../../../base/random.ts";
 import type { DataKeys } from "../../../envelope/data-keys.ts";
 import { compilePolicy } from "../../../authz/compile.ts";
-import { requestContext } from "../../../authz/context.ts";
+import { ownContext, requestContext } from "../../../authz/context.ts";
 import { decide } from "../../../authz/decide.ts";
 import { createDataKeys } from "../../../envelope/data-keys.ts";
 import type { DataKeyScope, KeyService } from "../../../envelope/key-service.ts";
@@ -181,7 +181,7 @@ function isAllowed(call: Call, check: AccessCheck): boolean {
     serviceControlPolicies: [],
     resourcePolicy,
     resourcePolicyMode: check.resourcePolicyMode ?? "optional",
-    context: requestContext(call, { principalTags: {}, resourceAccountId, own: check.context ?? {} }),
+    context: requestContext(call, { principalTags: {}, resourceAccountId, own: ownContext(check.context) }),
   }).allowed;
 }
 

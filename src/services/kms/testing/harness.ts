@@ -13,6 +13,7 @@ import type { SealProvider } from "../../../seal/provider.ts";
 import { RecordReader } from "../../../store/caching-reader.ts";
 import { memoryMetadataStore } from "../../../store/memory-metadata-store.ts";
 import type { MetadataStore } from "../../../store/metadata-store.ts";
+import { ownContext } from "../../../authz/context.ts";
 import { createKmsService } from "../api.ts";
 import type { KeyPolicyLanguage } from "../policy.ts";
 import { type TestDirectory, testDirectory } from "./directory.ts";
@@ -130,7 +131,7 @@ export async function kmsHarness(
     const context = { call: callOf(name, who), read: tracking.reader };
     last.audit = operation.describe?.(input) ?? {};
     const { checks, target } = await operation.access(context, input);
-    last.checks = checks;
+    last.checks = checks.map((check) => ({ ...check, context: ownContext(check.context) }));
     await operation.check?.(context, input, target);
     if (!handle) return {};
     const outcome = await operation.handle(context, input, target);

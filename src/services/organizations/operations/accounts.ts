@@ -8,7 +8,7 @@ import {
 } from "../errors.ts";
 import { pageOfTable } from "../pages.ts";
 import type { MemberAccounts } from "../ports.ts";
-import { children, nodes } from "../records.ts";
+import { children, type NodeRecord, nodes } from "../records.ts";
 import { managementRow, type Row } from "../row.ts";
 import type { Account } from "../shapes.generated.ts";
 import { accountOut, attachChild, detachChild, findMember, findParent, requireParent } from "../tree.ts";
@@ -27,12 +27,12 @@ export const describeAccount: Row<"DescribeAccount"> = managementRow("DescribeAc
 export const listAccounts: Row<"ListAccounts"> = managementRow("ListAccounts", {
   readOnly: true,
   async handle({ read }, input, organization) {
-    const { items, tail } = await pageOfTable(read, nodes, { prefix: [], input, scope: "accounts" });
+    // Accounts begin with a digit: units and roots come behind the last of them.
+    const wanted = ({ type }: NodeRecord): boolean => type === "ACCOUNT";
+    const { items, tail } = await pageOfTable(read, nodes, { prefix: [], input, scope: "accounts", wanted });
     const accounts: Account[] = [];
     for (const { value } of items) {
-      // Accounts begin with a digit: units and roots come behind the last of them.
-      if (value.type !== "ACCOUNT") return { output: { Accounts: accounts } };
-      accounts.push(await accountOut(read, organization, value));
+      if (value.type === "ACCOUNT") accounts.push(await accountOut(read, organization, value));
     }
     return { output: { Accounts: accounts, ...tail } };
   },

@@ -1,10 +1,12 @@
+import { accountRootArn } from "../../../base/arn.ts";
+import type { FurtherEvent } from "../../../gateway/contract.ts";
 import type { Write } from "../../../store/metadata-store.ts";
 import type { Random } from "../../../base/random.ts";
 import { constraintViolation, creationNotFound, invalidInput, parentNotFound } from "../errors.ts";
 import { responseElements } from "../event.ts";
 import { ACCOUNTS_MAX, FULL_ACCESS_ID, nameKey, newRequestId } from "../model.ts";
 import { pageOfTable } from "../pages.ts";
-import type { MemberAccounts } from "../ports.ts";
+import type { MemberAccounts, RootKey } from "../ports.ts";
 import {
   type CreationRecord,
   creations,
@@ -33,6 +35,7 @@ export const createAccount = (deps: {
   managementRow("CreateAccount", {
     readOnly: false,
     tags: ({ Tags }) => Tags,
+    makes: "account",
     async handle({ call, read }, input, organization) {
       const roleName = input.RoleName ?? ROLE_NAME_DEFAULT;
       if (/^AWSServiceRoleFor/i.test(roleName)) {
@@ -56,7 +59,7 @@ export const createAccount = (deps: {
         managementAccountId,
         nowMs: call.nowMs,
       });
-      const { accountId } = opened;
+      const { accountId, rootKey } = opened;
       const root = await findParent(read, rootId);
       if (root === null) throw parentNotFound();
       const member: MemberRecord = {
@@ -72,13 +75,16 @@ export const createAccount = (deps: {
         policyIds: [FULL_ACCESS_ID],
         policyEpoch: organization.policyEpoch,
       };
-      return recorded({ ...request, accountId, failure: null }, [
+      const writes = [
         ...opened.writes,
         nodes.put([accountId], member),
         ...attachChild(root, member),
         emails.put([emailKey(input.Email)], { accountId }),
         organizations.put(THE_ORGANIZATION, grown(organization)),
-      ]);
+      ];
+      const outcome = recorded({ ...request, accountId, failure: null }, writes, rootKey);
+      if (rootKey === undefined) return outcome;
+      return { ...outcome, furtherEvents: [rootKeyEvent(call.region, accountId, rootKey)] };
     },
   });
 
@@ -87,12 +93,30 @@ const grown = (organization: OrganizationRecord): OrganizationRecord => ({
   accountCount: organization.accountCount + 1,
 });
 
-function recorded(creation: CreationRecord, writes: readonly Write[]) {
-  const output = { CreateAccountStatus: statusOut(creation) };
+/** In the new account's own trail, as if its root had made the key by itself. */
+const rootKeyEvent = (region: string, accountId: string, { accessKeyId }: RootKey): FurtherEvent => ({
+  region,
+  operation: "CreateAccessKey",
+  by: {
+    service: "iam",
+    principal: { type: "Root", arn: accountRootArn(accountId), accountId, userId: accountId },
+  },
+  details: { responseElements: { accessKey: { accessKeyId, status: "Active" } } },
+});
+
+/** What CreateAccount answers. No model has the key: it never leaves by the wire. */
+export interface CreatedAccount {
+  readonly CreateAccountStatus: CreateAccountStatus;
+  readonly RootKey?: RootKey;
+}
+
+function recorded(creation: CreationRecord, writes: readonly Write[], rootKey?: RootKey) {
+  const shown = { CreateAccountStatus: statusOut(creation) };
+  const output: CreatedAccount = rootKey === undefined ? shown : { ...shown, RootKey: rootKey };
   return {
     output,
     writes: [...writes, creations.put([creation.requestId], creation)],
-    audit: responseElements(output),
+    audit: responseElements(shown),
   };
 }
 

@@ -49,6 +49,7 @@ export const createPolicy = (deps: {
     readOnly: false,
     ofPolicies: true,
     tags: ({ Tags }) => Tags,
+    makes: "policy",
     async handle({ read }, input, organization) {
       if (input.Type !== POLICY_TYPE) throw policyTypeNotAvailable();
       const policyId = newPolicyId(deps.random);
@@ -146,15 +147,14 @@ export const deletePolicy: Row<"DeletePolicy"> = managementRow("DeletePolicy", {
   },
 });
 
-/** AWS's own stands first, on the first page. */
+/** AWS's own stands first. */
 export const listPolicies: Row<"ListPolicies"> = managementRow("ListPolicies", {
   readOnly: true,
   ofPolicies: true,
   async handle({ read }, input, organization) {
     if (input.Filter !== POLICY_TYPE) return { output: { Policies: [] } };
-    const { items, tail } = await pageOfTable(read, policies, { prefix: [], input, scope: "policies" });
-    const own = items.map(({ value }) => value);
-    const listed = input.NextToken === undefined ? [fullAccess, ...own] : own;
-    return { output: { Policies: listed.map((policy) => summaryOf(organization, policy)), ...tail } };
+    const first = { id: FULL_ACCESS_ID, value: fullAccess };
+    const { items, tail } = await pageOfTable(read, policies, { prefix: [], input, scope: "policies", first });
+    return { output: { Policies: items.map(({ value }) => summaryOf(organization, value)), ...tail } };
   },
 });

@@ -15,6 +15,7 @@ export const createOrganizationalUnit = (random: Random): Row<"CreateOrganizatio
     readOnly: false,
     on: ({ ParentId }) => [ParentId],
     tags: ({ Tags }) => Tags,
+    makes: "ou",
     async handle({ call, read }, input, organization) {
       const parent = await requireParent(read, input.ParentId);
       const depth = (parent.type === "ROOT" ? 0 : parent.depth) + 1;

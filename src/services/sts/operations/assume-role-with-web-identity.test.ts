@@ -20,6 +20,7 @@ async function federatedRoom({ tls = false, thumbprints }: { tls?: boolean; thum
   const room = stsRoom(clock);
   const arn = `arn:aws:iam::${ACCOUNT}:oidc-provider/${provider.host}`;
   const known = {
+    accountId: ACCOUNT,
     arn,
     url: provider.url,
     clientIds: ["sts.amazonaws.com"],
@@ -49,7 +50,7 @@ test("a token of a known provider opens a session for whom the role trusts", asy
   expect(answer).toMatchObject({
     SubjectFromWebIdentityToken: "repo:acme/app",
     Audience: "sts.amazonaws.com",
-    Provider: provider.url,
+    Provider: arn,
     AssumedRoleUser: { Arn: `arn:aws:sts::${ACCOUNT}:assumed-role/deploy/build`, AssumedRoleId: "AROATEST:build" },
   });
   expect(room.opened(answer.Credentials).principal.session?.federation).toEqual({
@@ -64,7 +65,7 @@ test("a token of a known provider opens a session for whom the role trusts", asy
       userName: "repo:acme/app",
       identityProvider: arn,
     },
-    responseElements: { subjectFromWebIdentityToken: "repo:acme/app", audience: "sts.amazonaws.com" },
+    responseElements: { subjectFromWebIdentityToken: "repo:acme/app", provider: arn, audience: "sts.amazonaws.com" },
   });
   expect(JSON.stringify(event)).not.toContain(input().WebIdentityToken.split(".")[2]);
 });
@@ -129,6 +130,16 @@ async function startAnother(): Promise<TestProvider> {
   open.push(provider);
   return provider;
 }
+
+test("a bad signature is told apart from a key that the provider does not have", async () => {
+  const { provider, failure } = await federatedRoom();
+  const stranger = (await startAnother()).rsa.privateKey;
+  expect(await failure(provider.token({}, {}, stranger))).toMatch(
+    /token that was passed could not be validated by AWS/,
+  );
+  expect(await failure(provider.token({}, { kid: "unknown" }))).toMatch(/Couldn't retrieve verification key/);
+  expect(await failure(provider.token({ exp: undefined }))).toBe("InvalidIdentityToken: Missing a required claim: exp");
+});
 
 test("claims: issuer, audience, subject and times", async () => {
   const { provider, failure } = await federatedRoom();
@@ -261,12 +272,13 @@ test("TLS: an unknown authority is refused, unless the account has the thumbprin
     const all = await federatedRoom({ tls: true });
     const { provider, room, arn, input } = all;
     room.putProvider({
+      accountId: ACCOUNT,
       arn,
       url: provider.url,
       clientIds: ["sts.amazonaws.com"],
       thumbprints: [provider.thumbprints[at]?.toUpperCase() ?? ""],
     });
-    expect((await room.run("AssumeRoleWithWebIdentity", input())).Provider).toBe(provider.url);
+    expect((await room.run("AssumeRoleWithWebIdentity", input())).Audience).toBe("sts.amazonaws.com");
   }
 });
 

@@ -78,7 +78,7 @@ export function assumeRoleWithWebIdentity(deps: StsDeps): Operation<Shapes["inpu
       return { checks, target: { ...target, identity } };
     },
     async handle(context, input, target) {
-      const { provider, claims, subject, audience, issuer } = target.identity;
+      const { provider, claims, subject, audience } = target.identity;
       const opened = await openRoleSession(deps, context, target, {
         sessionName: input.RoleSessionName,
         seconds: input.DurationSeconds,
@@ -91,13 +91,13 @@ export function assumeRoleWithWebIdentity(deps: StsDeps): Operation<Shapes["inpu
           SubjectFromWebIdentityToken: subject,
           AssumedRoleUser: assumedRoleUser(opened.principal),
           PackedPolicySize: opened.packedPolicySize,
-          Provider: issuer,
+          Provider: provider.arn,
           Audience: audience,
           SourceIdentity: sourceIdentity,
         },
         audit: sessionAudit(opened, target.role, {
           subjectFromWebIdentityToken: subject,
-          provider: issuer,
+          provider: provider.arn,
           audience,
           ...(sourceIdentity === undefined ? {} : { sourceIdentity }),
         }),

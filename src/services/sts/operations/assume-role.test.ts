@@ -82,6 +82,62 @@ test("across accounts both sides must agree", async () => {
   expect(seenHere?.sharedEventID).toBeDefined();
 });
 
+test("policies see the tags of the role, in its account on both sides", async () => {
+  const room = stsRoom();
+  room.putRole("reader", [{ Principal: { AWS: ACCOUNT }, Action: "sts:AssumeRole" }], { tags: { env: "prod" } });
+  for (const key of ["aws:ResourceTag/env", "iam:ResourceTag/env"]) {
+    const matching = { Action: "sts:AssumeRole", Resource: "*", Condition: { StringEquals: { [key]: "prod" } } };
+    room.allow(ann.arn, matching);
+    await room.run("AssumeRole", input);
+    room.allow(ann.arn, { Action: "*", Resource: "*" }, { ...matching, Effect: "Deny" });
+    expect(await room.failure("AssumeRole", input)).toContain("explicit deny");
+  }
+  room.allow(ann.arn, { Action: "*", Resource: "*" });
+  const trust = { Principal: { AWS: ACCOUNT }, Action: "sts:AssumeRole" };
+  const unless = { StringNotEquals: { "aws:ResourceTag/env": "prod" } };
+  room.putRole("reader", [{ ...trust, Condition: unless }], { tags: { env: "prod" } });
+  expect(await room.failure("AssumeRole", input)).toMatch(/^AccessDenied/);
+});
+
+test("across accounts, tags of a role count against the caller, and only who is trusted can tell", async () => {
+  const room = stsRoom();
+  const RoleArnThere = roleArn("reader", OTHER_ACCOUNT);
+  const there = { ...input, RoleArn: RoleArnThere };
+  const parts = { accountId: OTHER_ACCOUNT, tags: { env: "prod" } };
+  const byTag = (value: string) => ({ StringLike: { "aws:ResourceTag/env": value } });
+  const deny = (value: string): readonly Statement[] => [
+    { Action: "*", Resource: "*" },
+    { Effect: "Deny", Action: "sts:*", Resource: "*", Condition: byTag(value) },
+  ];
+  const refusal = (value: string) => {
+    room.allow(ann.arn, ...deny(value));
+    return room.failure("AssumeRole", there);
+  };
+  // Trusted: held by the own account's denial.
+  room.putRole("reader", [toAnn], parts);
+  expect(await refusal("p*")).toContain("explicit deny");
+  room.allow(ann.arn, ...deny("x*"));
+  await room.run("AssumeRole", there);
+  // Not trusted, or not because of a tag: one answer, whatever is guessed.
+  const someone = { ...toAnn, Principal: { AWS: user("eve").arn } };
+  for (const trust of [
+    [someone],
+    [{ ...toAnn, Condition: byTag("dev") }],
+    [{ ...toAnn, Condition: { StringNotEquals: { "aws:ResourceTag/env": "prod" } } }],
+    [toAnn, { ...toAnn, Effect: "Deny", Condition: byTag("prod") }],
+  ]) {
+    room.putRole("reader", trust, parts);
+    const answers = [await refusal("p*"), await refusal("x*"), await refusal("*")];
+    expect(new Set(answers).size, JSON.stringify(trust)).toBe(1);
+    expect(answers[0]).toMatch(/^AccessDenied/);
+    expect(answers[0]).not.toContain("explicit deny");
+  }
+  // The owner's policy sees them.
+  room.putRole("reader", [{ ...toAnn, Condition: byTag("prod") }], parts);
+  room.allow(ann.arn, { Action: "*", Resource: "*" });
+  await room.run("AssumeRole", there);
+});
+
 test("an external id, the session's name and source identity are conditions of trust", async () => {
   const room = stsRoom();
   const conditions = { "sts:ExternalId": "e-1", "sts:RoleSessionName": "s1", "sts:SourceIdentity": "ann" };

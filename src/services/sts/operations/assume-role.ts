@@ -18,7 +18,7 @@ export const assumeRole = (deps: StsDeps): Operation<Shapes["input"], Shapes["ou
   describe: (input) => ({ requestParameters: described(input) }),
   async access(context, input) {
     const { principal } = context.call;
-    requireAbleToAssume(principal);
+    requireAbleToAssume(principal, input.RoleArn);
     if (input.SerialNumber !== undefined || input.TokenCode !== undefined) throw mfaFailed();
     if (input.ProvidedContexts !== undefined) {
       throw stsValidationError("ProvidedContexts is not supported: there is no provider of contexts.");
@@ -57,10 +57,10 @@ export const assumeRole = (deps: StsDeps): Operation<Shapes["input"], Shapes["ou
   },
 });
 
-function requireAbleToAssume({ type }: Principal): void {
-  if (type === "Root") throw rootMayNotAssume();
+function requireAbleToAssume({ type }: Principal, roleArn: string): void {
+  if (type === "Root") throw rootMayNotAssume(roleArn);
   // STS API reference, GetFederationToken: of STS such a session may call GetCallerIdentity alone.
-  if (type === "FederatedUser") throw notWithSession("AssumeRole");
+  if (type === "FederatedUser") throw notWithSession("AssumeRole", roleArn);
 }
 
 /** Set once, it stays through every further session (IAM User Guide, "Monitor and control actions taken with assumed roles"). */

@@ -16,6 +16,7 @@ import { memoryMetadataStore } from "../../../store/memory-metadata-store.ts";
 import { createStsService } from "../api.ts";
 import type { AssumableRole, IdentityProvider } from "../ports.ts";
 import type { Operations } from "../shapes.generated.ts";
+import type { ProviderRules } from "../web-identity/provider-address.ts";
 
 export const ACCOUNT = "111122223333";
 export const OTHER_ACCOUNT = "444455556666";
@@ -64,7 +65,10 @@ export interface StsRoom {
   events(accountId?: string): Promise<readonly AuditEvent[]>;
 }
 
-export const stsRoom = (realClock: Clock = systemClock()): StsRoom => {
+export const stsRoom = (
+  realClock: Clock = systemClock(),
+  providerRules: ProviderRules = { loopbackAccountId: ACCOUNT, hosts: null },
+): StsRoom => {
   const store = memoryMetadataStore();
   const clock = movableClock();
   const random = systemRandom();
@@ -86,6 +90,7 @@ export const stsRoom = (realClock: Clock = systemClock()): StsRoom => {
     compileSessionPolicy: compile("session"),
     reader,
     realClock,
+    providerRules,
     onProviderFailure: (arn) => void room.unreachable.push(arn),
     accountOfAccessKey: async () => null,
     decodeAuthorization: async () => null,
@@ -121,10 +126,11 @@ export const stsRoom = (realClock: Clock = systemClock()): StsRoom => {
         roleId: "AROATEST",
         maxSessionSeconds: 3_600,
         trustPolicy: compile("trust")(documentOf(...trust), arn),
+        tags: {},
         ...parts,
       });
     },
-    putProvider: (provider) => void providers.set(`${ACCOUNT} ${provider.url}`, provider),
+    putProvider: (provider) => void providers.set(`${provider.accountId} ${provider.url}`, provider),
     allow: (arn, ...statements) => void identities.set(arn, [compile("identity")(documentOf(...statements), "own")]),
     async run(name, input, principal) {
       const who = principal ?? (await service.operations[name]?.identify?.(input)) ?? user("ann");

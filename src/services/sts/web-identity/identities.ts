@@ -30,7 +30,6 @@ const SESSION_TAGS_MAX = 50;
 
 export interface WebIdentity {
   readonly provider: IdentityProvider;
-  readonly issuer: string;
   readonly subject: string;
   readonly audience: string;
   /** `HOST:aud`, `HOST:sub` ... of one value each: what the session goes on to carry. */
@@ -48,11 +47,12 @@ export interface WebIdentities {
 }
 
 export function createWebIdentities(
-  deps: Pick<StsDeps, "roles" | "reader" | "realClock" | "onProviderFailure">,
+  deps: Pick<StsDeps, "roles" | "reader" | "realClock" | "providerRules" | "onProviderFailure">,
 ): WebIdentities {
   const keys = createProviderKeys({
     fetchDocument: createFetchDocument(deps.realClock),
     clock: deps.realClock,
+    rules: deps.providerRules,
     onFailure: deps.onProviderFailure,
   });
   return {
@@ -67,7 +67,7 @@ export function createWebIdentities(
       // An expired token is refused before its provider is asked for anything.
       requireInTime(claims, deps.realClock.wallMs());
       await keys.requireSigned(provider, token);
-      return identityOf(provider, issuer, claims);
+      return identityOf(provider, claims);
     },
   };
 }
@@ -103,7 +103,7 @@ function requireInTime(claims: Claims, nowMs: number): void {
   }
 }
 
-function identityOf(provider: IdentityProvider, issuer: string, claims: Claims): WebIdentity {
+function identityOf(provider: IdentityProvider, claims: Claims): WebIdentity {
   const subject = textClaim(claims, "sub");
   const { audience, original } = audienceOf(claims, provider);
   // The provider as conditions name it: its URL without the scheme.
@@ -116,7 +116,6 @@ function identityOf(provider: IdentityProvider, issuer: string, claims: Claims):
   const methods = listClaim(claims["amr"]);
   return {
     provider,
-    issuer,
     subject,
     audience,
     claims: single,

@@ -110,8 +110,8 @@ export function providerKey(jwk: unknown): ProviderKey | null {
   }
 }
 
-/** Keys of a token that names none are tried one after the other, up to so many. */
-const KEYS_TRIED_MAX = 10;
+/** Keys of a token that names none are tried one after the other, up to so many: anybody can send one, unsigned. */
+const KEYS_TRIED_MAX = 4;
 
 /** Those of a provider's keys that may have signed the token. */
 export function candidates(token: UnverifiedToken, keys: readonly ProviderKey[]): readonly ProviderKey[] {
