@@ -51,8 +51,18 @@ export function createSigningKeys(clock: Clock, countMax: number = KEY_COUNT_MAX
     if (keys.size > 0) cancelSweep = clock.after(KEY_LIFETIME_MS, sweep);
   };
 
-  const keyOf = (credential: Credential, scope: CredentialScope): SigningKey => {
+  /** The same scope comes again and again, and with the same credential (signature-parameters.ts). */
+  const ids = new WeakMap<CredentialScope, { readonly credential: Credential; readonly id: string }>();
+  const idOf = (credential: Credential, scope: CredentialScope): string => {
+    const known = ids.get(scope);
+    if (known !== undefined && known.credential === credential) return known.id;
     const id = `${credential.accessKeyId}\n${credential.version}\n${scope.date}\n${scope.region}\n${scope.service}`;
+    ids.set(scope, { credential, id });
+    return id;
+  };
+
+  const keyOf = (credential: Credential, scope: CredentialScope): SigningKey => {
+    const id = idOf(credential, scope);
     const known = keys.get(id);
     if (known !== undefined && clock.monotonicMs() - known.bornMs < KEY_LIFETIME_MS) return known;
     known?.pads.fill(0);

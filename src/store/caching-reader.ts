@@ -23,9 +23,21 @@ export class RecordReader implements Reader {
     this.#store = store;
   }
 
-  async get<T>(from: Table<T>, id: readonly string[]): Promise<T | null> {
-    const key = from.key(id);
+  get<T>(from: Table<T>, id: readonly string[]): Promise<T | null> {
+    return this.#read(from, from.key(id), null);
+  }
+
+  /** Notes in `seen` what was read. What is at hand costs no wait: most requests read the same few records. */
+  #read<T>(from: Table<T>, key: StoreKey, seen: Map<StoreKey, MetadataBytes | null> | null): Promise<T | null> {
+    const bytes = this.#store.atHand?.(key);
+    if (bytes === undefined) return this.#fetch(from, key, seen);
+    if (seen !== null && !seen.has(key)) seen.set(key, bytes);
+    return Promise.resolve(bytes === null ? null : this.#decode(from, key, bytes));
+  }
+
+  async #fetch<T>(from: Table<T>, key: StoreKey, seen: Map<StoreKey, MetadataBytes | null> | null): Promise<T | null> {
     const bytes = await this.#store.get(key);
+    if (seen !== null && !seen.has(key)) seen.set(key, bytes);
     return bytes === null ? null : this.#decode(from, key, bytes);
   }
 
@@ -43,12 +55,7 @@ export class RecordReader implements Reader {
   /** A reader that remembers what each record held when it was read first, for an optimistic commit. */
   tracking(): { readonly reader: Reader; readonly expectations: () => readonly Expectation[] } {
     const seen = new Map<StoreKey, MetadataBytes | null>();
-    const get = async <T>(from: Table<T>, id: readonly string[]): Promise<T | null> => {
-      const key = from.key(id);
-      const bytes = await this.#store.get(key);
-      if (!seen.has(key)) seen.set(key, bytes);
-      return bytes === null ? null : this.#decode(from, key, bytes);
-    };
+    const get = <T>(from: Table<T>, id: readonly string[]): Promise<T | null> => this.#read(from, from.key(id), seen);
     return {
       // A list is not part of the expectations: who must guard a whole range keeps a record for it.
       reader: { get, list: (from, query) => this.list(from, query) },

@@ -58,6 +58,10 @@ class LmdbMetadataStore implements MetadataStore {
     this.#queue = new CommitQueue((queued) => this.#commitGroup(queued));
   }
 
+  atHand(key: StoreKey): MetadataBytes | null | undefined {
+    return this.#recent.get(key)?.value;
+  }
+
   async get(key: StoreKey): Promise<MetadataBytes | null> {
     const recent = this.#recent.get(key);
     if (recent !== undefined) return recent.value;

@@ -46,6 +46,8 @@ export interface RangeQuery {
 export interface MetadataStore {
   /** The value as of the last completed commit, or null. The bytes belong to the caller and never change. */
   get(key: StoreKey): Promise<MetadataBytes | null>;
+  /** The same where it is at hand without waiting; undefined where it is not. A store need not have any. */
+  atHand?(key: StoreKey): MetadataBytes | null | undefined;
   /** Entries in key order (or reverse), from one consistent snapshot. */
   range(query: RangeQuery): Promise<readonly StoreEntry[]>;
   /**

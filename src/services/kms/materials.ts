@@ -47,6 +47,7 @@ export class KeyMaterials {
   #forgottenUnnamed = 0;
   #forgets = 0;
 
+  readonly #names = new WeakMap<KeyRecord, string>();
   readonly #clock: Pick<Clock, "after">;
 
   /** `workers` keep what they are lent until they are told to forget it. */
@@ -190,6 +191,15 @@ export class KeyMaterials {
     this.#open.clear();
   }
 
+  /** Key ARN and current material, made once for each version of a key's record. */
+  #nameOf(key: KeyRecord, materialId: string): string {
+    const known = this.#names.get(key);
+    if (known !== undefined && key.materialId === materialId) return known;
+    const name = bindingOf(key, materialId);
+    if (key.materialId === materialId) this.#names.set(key, name);
+    return name;
+  }
+
   /** How many materials are held unwrapped. */
   get openCount(): number {
     return this.#open.size;
@@ -207,7 +217,7 @@ export class KeyMaterials {
   }
 
   async #find(read: Reader, key: KeyRecord, materialId: string): Promise<OpenMaterial | null> {
-    const name = bindingOf(key, materialId);
+    const name = this.#nameOf(key, materialId);
     const known = this.#open.get(name);
     if (known !== undefined) return known;
     const record = await read.get(materialTable, [...idOfKey(key), materialId]);
