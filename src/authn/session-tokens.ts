@@ -8,6 +8,7 @@
  * the secret in it, what the caller chose (tags, policies) would tell by the token's length what it resembles (CRIME).
  * docs/formats/session-token.md.
  */
+import { asBuffer } from "../base/bytes.ts";
 import { randomBytes } from "node:crypto";
 import { deflateRawSync, inflateRawSync } from "node:zlib";
 import type { Random } from "../base/random.ts";
@@ -47,7 +48,7 @@ export function createSessionTokens(deps: { readonly box: TokenBox; readonly ran
     // One token has one text: what caches and logs see of it is the same everywhere.
     if (bytes[0] !== VERSION || bytes.toString("base64") !== token) return null;
     const opened = deps.box.open(PURPOSE, bindingOf(accessKeyId), bytes.subarray(1));
-    return opened === null ? null : Buffer.from(opened.buffer, opened.byteOffset, opened.byteLength);
+    return opened === null ? null : asBuffer(opened);
   };
 
   return {

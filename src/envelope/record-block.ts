@@ -2,6 +2,7 @@
  * Blocks of stream records as they lie in the store: docs/formats/record-block.md describes every byte. A block names its
  * wrapped data key once; each record has its own nonce, key and tag, bound to stream, shard, index and arrival time.
  */
+import { asBuffer } from "../base/bytes.ts";
 import { crc32 } from "node:zlib";
 import type { ClearBytes, SealedBytes } from "../base/brand.ts";
 import type { Random } from "../base/random.ts";
@@ -109,8 +110,6 @@ export interface OpenedRecord {
   readonly partitionKey: string;
   readonly data: Uint8Array;
 }
-
-const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 function writeUint64(into: Buffer, value: number, at: number): void {
   into.writeUInt32BE(Math.floor(value / TWO_32), at);

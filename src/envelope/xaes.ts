@@ -3,6 +3,7 @@
  * key of its own by two AES blocks (SP 800-108r1 counter mode over CMAC), the second half is GCM's nonce. Random nonces
  * are then safe for as many records as anybody will ever put.
  */
+import { asBuffer } from "../base/bytes.ts";
 import { createCipheriv, createDecipheriv } from "node:crypto";
 import type { Cipher } from "node:crypto";
 import type { Random } from "../base/random.ts";
@@ -167,7 +168,7 @@ export class XaesKey implements RecordKey {
 
   #make(random: Random, count: number): RecordKeys {
     const drawn = random.bytes(count * NONCE_BYTES);
-    const nonces = Buffer.from(drawn.buffer, drawn.byteOffset, drawn.byteLength);
+    const nonces = asBuffer(drawn);
     return { nonces, keys: this.derive(nonces) };
   }
 

@@ -1,5 +1,5 @@
 /** How the condition keys of a denial are written for people, and which of those that policies asked for were not there. */
-import { GLOBAL_KEYS } from "../authz/context.ts";
+import { GLOBAL_KEYS, ownContext } from "../authz/context.ts";
 import { contextKeysOf } from "../authz/context-keys.ts";
 import { policiesByKind } from "../authz/denial.ts";
 import type { AuthorizationRequest, CompiledPolicy, ContextValue, PolicyKind } from "../authz/types.ts";
@@ -41,7 +41,7 @@ export function keyNames(denied: {
   const { call, check, request, principalTags, asked, present } = denied;
   const { session } = call.principal;
   const tags = Object.keys({ ...principalTags, ...session?.tags }).map((tag) => `aws:PrincipalTag/${tag}`);
-  const own = [...Object.keys(check.context ?? {}), ...Object.keys(session?.federation?.claims ?? {})];
+  const own = [...Object.keys(ownContext(check.context)), ...Object.keys(session?.federation?.claims ?? {})];
   const names = new Map([...tags, ...own, ...GLOBAL_KEYS].map((name) => [foldName(name), name] as const));
   const missing = [...asked].filter((name) => !isPresent(present.get(name)));
   const across = isAcrossAccounts(call, check);

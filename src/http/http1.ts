@@ -1,3 +1,4 @@
+import { asBuffer } from "../base/bytes.ts";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "../base/clock.ts";
 import type { WireResponse } from "../protocol/wire.ts";
@@ -167,5 +168,4 @@ const boundsOf = (
 });
 
 /** Latin-1 keeps every byte as it is. */
-const latin1 = (bytes: Uint8Array): string =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
+const latin1 = (bytes: Uint8Array): string => asBuffer(bytes).toString("latin1");

@@ -1,3 +1,4 @@
+import { asBuffer } from "../base/bytes.ts";
 import { serializationError } from "../base/errors.ts";
 import type { ServiceError } from "../base/errors.ts";
 
@@ -40,7 +41,7 @@ class CborReader {
   #valuesLeft = VALUE_COUNT_MAX;
 
   constructor(body: Uint8Array) {
-    this.#bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+    this.#bytes = asBuffer(body);
   }
 
   get atEnd(): boolean {

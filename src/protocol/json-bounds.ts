@@ -1,3 +1,5 @@
+import { asBuffer } from "../base/bytes.ts";
+
 /** Deepest nesting of a JSON body. What is nested deeper than a service's shapes is dropped anyway. */
 export const JSON_DEPTH_MAX = 1024;
 /**
@@ -21,7 +23,7 @@ const CLOSE_BRACE = 0x7d;
  * no exact look, and counting those is a native search: Base64, the bulk of large bodies, holds none.
  */
 export function jsonWithinBounds(body: Uint8Array): boolean {
-  const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+  const bytes = asBuffer(body);
   let bracketsLeft = JSON_DEPTH_MAX;
   bracketsLeft -= countUpTo(bytes, OPEN_BRACE, bracketsLeft);
   bracketsLeft -= countUpTo(bytes, OPEN_BRACKET, bracketsLeft);

@@ -1,3 +1,4 @@
+import { asBuffer } from "../base/bytes.ts";
 import { ServiceError } from "../base/errors.ts";
 import { BlobArena } from "./base64.ts";
 import type { CompiledModel } from "./compiled-model.ts";
@@ -16,7 +17,7 @@ export function queryCodec(compiled: CompiledModel, operation: string, queryStri
   const { xmlNamespace } = compiled.model;
   return {
     decode(body) {
-      const form = queryString ?? Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8");
+      const form = queryString ?? asBuffer(body).toString("utf8");
       try {
         return input.decode("query", readForm(form), new BlobArena(form.length));
       } catch (error) {

@@ -1,3 +1,4 @@
+import { asBuffer } from "../base/bytes.ts";
 import { ServiceError } from "../base/errors.ts";
 import { CBOR_CONTENT_TYPE, cborCodec, encodeCbor, encodeCborError } from "./cbor.ts";
 import { compileModel } from "./compiled-model.ts";
@@ -86,7 +87,7 @@ export function createProtocols(models: readonly ServiceModel[]): Protocols {
       if (request.method === "POST" && contentType === FORM_CONTENT_TYPE) {
         const { body } = request;
         if (body.byteLength > FORM_BYTES_MAX) throw formTooLarge();
-        return routeByAction(request, Buffer.from(body.buffer, body.byteOffset, body.byteLength), null);
+        return routeByAction(request, asBuffer(body), null);
       }
       throw namesNothing(request, query);
     },

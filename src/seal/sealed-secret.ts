@@ -1,3 +1,4 @@
+import { asBuffer } from "../base/bytes.ts";
 import type { SealedBytes } from "../base/brand.ts";
 import { GCM_NONCE_BYTES, TAG_BYTES, openGcm, sealGcm } from "../crypto/aead.ts";
 import { authenticated } from "./wrapped-key.ts";
@@ -34,7 +35,7 @@ export function sealSecret(
 /** The number of the domain key; null when the bytes are no sealed secret of this version. */
 export function sealedSecretKeyNumber(sealed: Uint8Array): number | null {
   if (sealed.byteLength < HEADER_BYTES + TAG_BYTES || sealed[0] !== VERSION) return null;
-  return Buffer.from(sealed.buffer, sealed.byteOffset, sealed.byteLength).readUInt32BE(NUMBER_OFFSET);
+  return asBuffer(sealed).readUInt32BE(NUMBER_OFFSET);
 }
 
 /** Null for whatever does not fit. */

@@ -1,3 +1,4 @@
+import { asBuffer } from "../base/bytes.ts";
 import { COMMITTING_NONCE_BYTES, COMMITTING_OVERHEAD_BYTES, openCommitting, sealCommitting } from "../crypto/aead.ts";
 import type { SealedBytes } from "../base/brand.ts";
 
@@ -39,7 +40,7 @@ export function wrap(
 /** The number of the key that wraps; null when the bytes are no wrapped key of this version. */
 export function wrappingKeyNumber(wrapped: Uint8Array): number | null {
   if (wrapped.byteLength <= HEADER_BYTES + COMMITTING_OVERHEAD_BYTES || wrapped[0] !== VERSION) return null;
-  return Buffer.from(wrapped.buffer, wrapped.byteOffset, wrapped.byteLength).readUInt32BE(NUMBER_OFFSET);
+  return asBuffer(wrapped).readUInt32BE(NUMBER_OFFSET);
 }
 
 /** The key, in memory of its own, which the caller overwrites; null for whatever does not fit. */

@@ -1,11 +1,11 @@
+import { asBuffer } from "../base/bytes.ts";
 import type { Brand, SealedBytes } from "../base/brand.ts";
 import type { MetadataBytes, StoreKey, Write } from "./metadata-store.ts";
 
 /** Sealed bytes as they stand in a record: base64. What a record must keep secret has this type, never `string`. */
 export type SealedText = Brand<string, "SealedText">;
 
-export const sealedText = (sealed: SealedBytes): SealedText =>
-  Buffer.from(sealed.buffer, sealed.byteOffset, sealed.byteLength).toString("base64") as SealedText;
+export const sealedText = (sealed: SealedBytes): SealedText => asBuffer(sealed).toString("base64") as SealedText;
 
 export const sealedBytes = (text: SealedText): SealedBytes =>
   new Uint8Array(Buffer.from(text, "base64")) as SealedBytes;

@@ -1,3 +1,4 @@
+import { asBuffer } from "../../base/bytes.ts";
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign, verify } from "node:crypto";
 import { ed25519ph } from "@noble/curves/ed25519.js";
 import { wipe } from "../wipe.ts";
@@ -77,6 +78,3 @@ function requireDigest(algorithm: SigningAlgorithm, digest: Uint8Array): void {
   if (algorithm !== "ED25519_PH_SHA_512") throw new Error(`${algorithm} is not for Ed25519 keys`);
   if (digest.byteLength !== DIGEST_BYTES) throw new RangeError("the digest has another length");
 }
-
-/** A view: node:crypto's types ask for a Buffer where any bytes do. */
-const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -1,3 +1,4 @@
+import { asBuffer } from "../../base/bytes.ts";
 import {
   createECDH,
   createHmac,
@@ -127,9 +128,6 @@ export function agreeEcdh(privateKey: CurvePrivateKey, peerSpki: Uint8Array): Ui
     return null;
   }
 }
-
-/** A view: node:crypto's types ask for a Buffer where any bytes do. */
-const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 function requireDigest({ digestBytes }: Curve, digest: Uint8Array): void {
   if (digest.byteLength !== digestBytes) throw new RangeError("the digest has another length");

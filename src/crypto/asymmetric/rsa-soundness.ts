@@ -1,3 +1,4 @@
+import { asBuffer } from "../../base/bytes.ts";
 import { DerReader, INTEGER, SEQUENCE } from "./der.ts";
 
 /** FIPS 186-5, section 5.4: odd, and above 2^16. */
@@ -33,6 +34,4 @@ export function isSoundRsaKey(rsaPrivateKey: Uint8Array): boolean {
 
 /** Negative numbers, which no key has, become zero. */
 const numberOf = (bytes: Uint8Array): bigint =>
-  (bytes[0] ?? 0x80) >= 0x80
-    ? 0n
-    : BigInt(`0x${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex")}`);
+  (bytes[0] ?? 0x80) >= 0x80 ? 0n : BigInt(`0x${asBuffer(bytes).toString("hex")}`);

@@ -1,3 +1,4 @@
+import { asBuffer } from "../../base/bytes.ts";
 import {
   constants,
   createDecipheriv,
@@ -218,9 +219,6 @@ const oaep = (algorithm: RsaEncryptionAlgorithm): { readonly padding: number; re
   padding: constants.RSA_PKCS1_OAEP_PADDING,
   oaepHash: algorithm === "RSAES_OAEP_SHA_1" ? "sha1" : "sha256",
 });
-
-/** A view: node:crypto's types ask for a Buffer where any bytes do. */
-const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 /** EMSA-PKCS1-v1_5 of a digest (RFC 8017, section 9.2). */
 function pkcs1Encode({ digestInfo: prefix }: RsaScheme, digest: Uint8Array, encodedBytes: number): Uint8Array {

@@ -2,6 +2,7 @@
  * Shard iterators: stateless tokens, sealed by the server, so that they can be neither read nor forged nor carried to
  * another stream. docs/formats/shard-iterator.md describes their bytes.
  */
+import { asBuffer } from "../../base/bytes.ts";
 import type { SecretBox } from "../../envelope/secret-box.ts";
 import { invalidIterator } from "./errors.ts";
 
@@ -48,7 +49,7 @@ export function encodeIterator(iterator: ShardIterator): Uint8Array {
 
 /** The reverse of `encodeIterator`; null for anything else. */
 export function decodeIterator(encoded: Uint8Array): ShardIterator | null {
-  const bytes = Buffer.from(encoded.buffer, encoded.byteOffset, encoded.byteLength);
+  const bytes = asBuffer(encoded);
   if (bytes.length < FIXED_BYTES || bytes[0] !== VERSION) return null;
   const texts: string[] = [];
   let at = FIXED_BYTES;
@@ -73,7 +74,7 @@ export function decodeIterator(encoded: Uint8Array): ShardIterator | null {
 
 export function sealIterator(box: SecretBox, iterator: ShardIterator): string {
   const sealed = box.seal(PURPOSE, "", encodeIterator(iterator));
-  const token = Buffer.from(sealed.buffer, sealed.byteOffset, sealed.byteLength).toString("base64");
+  const token = asBuffer(sealed).toString("base64");
   if (token.length > TOKEN_CHARACTERS_MAX) throw new Error(`a shard iterator of ${token.length} characters`);
   return token;
 }

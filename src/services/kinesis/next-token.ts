@@ -1,4 +1,5 @@
 /** Tokens that continue a listing: sealed like shard iterators, and valid as long. */
+import { asBuffer } from "../../base/bytes.ts";
 import type { SecretBox } from "../../envelope/secret-box.ts";
 import { expiredNextToken, invalidNextToken } from "./errors.ts";
 
@@ -21,14 +22,14 @@ export interface NextToken {
 
 export const sealNextToken = (box: SecretBox, operation: string, token: NextToken): string => {
   const sealed = box.seal(PURPOSE, operation, Buffer.from(JSON.stringify(token), "utf8"));
-  return Buffer.from(sealed.buffer, sealed.byteOffset, sealed.byteLength).toString("base64");
+  return asBuffer(sealed).toString("base64");
 };
 
 /** Throws InvalidArgumentException for a token that this server did not make for the operation. */
 export function openNextToken(box: SecretBox, operation: string, token: string): NextToken {
   const bytes = box.open(PURPOSE, operation, Buffer.from(token, "base64"));
   if (bytes === null) throw invalidNextToken();
-  return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8")) as NextToken;
+  return JSON.parse(asBuffer(bytes).toString("utf8")) as NextToken;
 }
 
 /** Throws ExpiredNextTokenException. */

@@ -1,3 +1,4 @@
+import { asBuffer } from "../../base/bytes.ts";
 import {
   COMMITTING_NONCE_BYTES,
   COMMITTING_OVERHEAD_BYTES,
@@ -80,7 +81,7 @@ export function openCiphertext(material: Uint8Array, parsed: ParsedCiphertext, c
 
 /** Null when the bytes have not the form of a blob. Nothing in the answer is authentic until `openCiphertext` succeeds. */
 export function parseCiphertext(blob: Uint8Array): ParsedCiphertext | null {
-  const bytes = Buffer.from(blob.buffer, blob.byteOffset, blob.byteLength);
+  const bytes = asBuffer(blob);
   if (bytes.byteLength < REGION_OFFSET || bytes.byteLength > CIPHERTEXT_BYTES_MAX) return null;
   if (bytes[0] !== VERSION || bytes[1] !== SUITE) return null;
   const regionEnd = REGION_OFFSET + bytes.readUInt8(REGION_LENGTH_OFFSET);

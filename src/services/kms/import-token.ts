@@ -1,3 +1,4 @@
+import { asBuffer } from "../../base/bytes.ts";
 import type { ImportWrapping } from "../../crypto/asymmetric/key-workers.ts";
 import type { GuardedKey } from "../../crypto/guarded.ts";
 import type { Keyring } from "../../seal/keyring.ts";
@@ -53,7 +54,7 @@ export class ImportTokens {
 
   /** Null for whatever was not sealed for this key by this server. Age is the caller's to check. */
   open(keyArn: string, sealed: Uint8Array): ImportToken | null {
-    const bytes = Buffer.from(sealed.buffer, sealed.byteOffset, sealed.byteLength);
+    const bytes = asBuffer(sealed);
     if (bytes.byteLength <= HEADER_BYTES || bytes[0] !== VERSION) return null;
     const algorithm = ALGORITHMS[bytes.readUInt8(ALGORITHM_OFFSET)];
     if (algorithm === undefined) return null;

@@ -3,6 +3,7 @@
  * kept, so a token lasts as long as its grant. Grants take effect at once here, so that a token adds nothing to them: it
  * is checked, and names the grant for RetireGrant. docs/formats/grant-token.md describes the bytes.
  */
+import { asBuffer } from "../../../base/bytes.ts";
 import type { SecretBox } from "../../../envelope/secret-box.ts";
 import { invalidGrantToken } from "../errors.ts";
 import { isKeyId } from "../model.ts";
@@ -26,7 +27,7 @@ export function encodeGrantName({ accountId, region, keyId, grantId }: GrantName
 
 /** The reverse; null for anything else. */
 export function decodeGrantName(encoded: Uint8Array): GrantName | null {
-  const bytes = Buffer.from(encoded.buffer, encoded.byteOffset, encoded.byteLength);
+  const bytes = asBuffer(encoded);
   if (bytes[0] !== VERSION) return null;
   const texts: string[] = [];
   let at = 1;
@@ -47,7 +48,7 @@ export const isGrantId = (text: string): boolean => /^[0-9a-f]{64}$/.test(text);
 /** Another one at each call, all of them as good. */
 export function sealGrantToken(box: SecretBox, name: GrantName): string {
   const sealed = box.seal(PURPOSE, "", encodeGrantName(name));
-  return Buffer.from(sealed.buffer, sealed.byteOffset, sealed.byteLength).toString("base64");
+  return asBuffer(sealed).toString("base64");
 }
 
 /** Throws InvalidGrantTokenException for whatever this server did not make. */
