@@ -267,7 +267,8 @@ async function permit(
   input: unknown,
 ): Promise<Access<unknown> & { readonly repeatable: boolean }> {
   const { checks, target } = await operation.access(context, input);
-  asked.splice(0, asked.length, ...checks);
+  asked.length = 0;
+  asked.push(...checks);
   let repeatable = true;
   for (const check of checks) {
     const { isAccountClosed } = deps;

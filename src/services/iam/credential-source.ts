@@ -84,12 +84,15 @@ export function createCredentialSource(deps: CredentialSourceDeps): Credentials 
     return credential;
   };
 
+  const ofSession = async (accessKeyId: string, sessionToken: string | undefined): Promise<Credential | null> => {
+    const credential = sessionToken === undefined ? null : ofToken(accessKeyId, sessionToken);
+    return credential !== null && (await hasIssuer(credential.principal)) ? credential : null;
+  };
+
   return {
-    async find(accessKeyId, sessionToken) {
-      if (!ACCESS_KEY_ID.test(accessKeyId)) return null;
-      if (!accessKeyId.startsWith(TEMPORARY)) return ofRecord(accessKeyId);
-      const credential = sessionToken === undefined ? null : ofToken(accessKeyId, sessionToken);
-      return credential !== null && (await hasIssuer(credential.principal)) ? credential : null;
+    find(accessKeyId, sessionToken) {
+      if (!ACCESS_KEY_ID.test(accessKeyId)) return Promise.resolve(null);
+      return accessKeyId.startsWith(TEMPORARY) ? ofSession(accessKeyId, sessionToken) : ofRecord(accessKeyId);
     },
     async accountOf(accessKeyId) {
       if (!ACCESS_KEY_ID.test(accessKeyId)) return null;

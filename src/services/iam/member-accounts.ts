@@ -138,11 +138,14 @@ export function ofOpenAccounts(
   deps: { readonly reader: Reader; readonly generation: () => number | null },
 ): CredentialSource {
   const kept = new LruMap<string, Kept>(KEPT_COUNT_MAX);
+  /** As it is remembered; undefined: it has to be asked for. */
+  const rememberedOpen = (accountId: string): boolean | undefined => {
+    const known = kept.get(accountId);
+    return known !== undefined && known.generation === deps.generation() ? known.open : undefined;
+  };
   const isOpen = async (accountId: string): Promise<boolean> => {
     // Before the read: what is written meanwhile makes its answer old.
     const generation = deps.generation();
-    const known = kept.get(accountId);
-    if (known !== undefined && known.generation === generation) return known.open;
     const account = await deps.reader.get(accounts, [accountId]);
     const open = account !== null && account.status !== "SUSPENDED";
     if (generation !== null) kept.set(accountId, { generation, open });
@@ -151,7 +154,9 @@ export function ofOpenAccounts(
   return {
     async find(accessKeyId, sessionToken): Promise<Credential | null> {
       const credential = await credentials.find(accessKeyId, sessionToken);
-      return credential !== null && (await isOpen(credential.principal.accountId)) ? credential : null;
+      if (credential === null) return null;
+      const { accountId } = credential.principal;
+      return (rememberedOpen(accountId) ?? (await isOpen(accountId))) ? credential : null;
     },
   };
 }

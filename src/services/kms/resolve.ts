@@ -29,7 +29,7 @@ export interface KeyForms {
 }
 
 /** Finds the key that `keyId` names: a key id, key ARN, alias name or alias ARN. Throws AWS's error for what names nothing. */
-export async function resolveKey(
+export function resolveKey(
   kms: KmsParts,
   context: OperationContext,
   keyId: string,
@@ -37,10 +37,10 @@ export async function resolveKey(
 ): Promise<NamedKey> {
   const { call } = context;
   const own = call.principal.accountId;
-  if (keyId.startsWith("arn:")) return await resolveArn(kms, context, keyId, forms);
-  if (keyId.startsWith("alias/")) return await resolveAlias(kms, context, keyId, own, forms);
-  if (!isKeyId(keyId)) throw invalidKeyId(keyId);
-  return await resolveKeyId(context, keyId, own, forms);
+  if (keyId.startsWith("arn:")) return resolveArn(kms, context, keyId, forms);
+  if (keyId.startsWith("alias/")) return resolveAlias(kms, context, keyId, own, forms);
+  if (!isKeyId(keyId)) return Promise.reject(invalidKeyId(keyId));
+  return resolveKeyId(context, keyId, own, forms);
 }
 
 async function resolveArn(kms: KmsParts, context: OperationContext, text: string, forms: KeyForms): Promise<NamedKey> {
