@@ -15,13 +15,20 @@ const ACCOUNT_ID = /^\d{12}$/;
 /** `id` null: there, and without a unique id (accounts, federated users). */
 type Found = { readonly id: string | null };
 
+/**
+ * Accounts that this deployment does not have are somebody's elsewhere, on AWS perhaps, and may be named, as may their users and
+ * roles: nobody here is any of them.
+ */
+const BY_NAME: Found = { id: null };
+
 async function find(read: Reader, name: string): Promise<Found | null> {
-  if (ACCOUNT_ID.test(name)) return await findAccount(read, name);
+  if (ACCOUNT_ID.test(name)) return BY_NAME;
   const arn = parseArn(name);
   if (arn === null || arn.partition !== PARTITION || arn.region !== "" || !ACCOUNT_ID.test(arn.accountId)) return null;
   const { accountId, service, resource } = arn;
-  if (service === "iam" && resource === "root") return await findAccount(read, accountId);
+  if (service === "iam" && resource === "root") return BY_NAME;
   const [type, ...segments] = resource.split("/");
+  if (!(await isHere(read, accountId))) return NAMED_TYPES.has(`${service}:${type}`) ? BY_NAME : null;
   switch (`${service}:${type}`) {
     case "iam:user": {
       const user = await byName(segments.at(-1), (folded) => read.get(users, [accountId, folded]));
@@ -38,15 +45,16 @@ async function find(read: Reader, name: string): Promise<Found | null> {
       return { id: `${role.roleId}:${session}` };
     }
     case "sts:federated-user":
-      return await findAccount(read, accountId);
+      return BY_NAME;
     default:
       return null;
   }
 }
 
-async function findAccount(read: Reader, accountId: string): Promise<Found | null> {
-  return (await read.get(accounts, [accountId])) === null ? null : { id: null };
-}
+const NAMED_TYPES: ReadonlySet<string> = new Set(["iam:user", "iam:role", "sts:assumed-role", "sts:federated-user"]);
+
+const isHere = async (read: Reader, accountId: string): Promise<boolean> =>
+  (await read.get(accounts, [accountId])) !== null;
 
 async function byName<T>(name: string | undefined, get: (folded: string) => Promise<T | null>): Promise<T | null> {
   return name === undefined || name === "" || name.length > NAME_LENGTH_MAX ? null : await get(foldedName(name));

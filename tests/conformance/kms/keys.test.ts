@@ -133,7 +133,6 @@ for (const [how, policy, message] of [
     () => openPolicy(own(), "kms:Encrypt"),
     "The new key policy will not allow you to update the key policy in the future.",
   ],
-  ["an account that is not there", () => openPolicy("999988887777"), INVALID_PRINCIPALS],
   ["a user who is not there", () => openPolicy(own()).replace(":root", ":user/nobody"), INVALID_PRINCIPALS],
 ] as const) {
   const refused = (operation: "CreateKey" | "PutKeyPolicy", call: (Policy: string) => Promise<unknown>): void =>
