@@ -134,7 +134,9 @@ const OPERATIONS: Readonly<Record<string, Measured>> = {
   },
   "the search for a caller's grant": async (of, round) => {
     const arn = userArn(round % FEW_GRANTS);
-    const principal = { type: "User", arn, accountId: ACCOUNT, userId: "AIDA", userName: "user" } as const;
+    // Grants are bound to unique ids: those of the harness's directory.
+    const userId = `AIDA${arn.split("/").at(-1)?.toUpperCase()}`;
+    const principal = { type: "User", arn, accountId: ACCOUNT, userId, userName: "user" } as const;
     return async () => {
       await of.kms.authorize("Encrypt", { KeyId: of.granted, Plaintext: plaintext }, { principal });
       const grants = (await of.kms.last.checks[0]?.grants?.()) ?? [];
