@@ -1,41 +1,35 @@
-/** The composition root: the only file that names concrete adapters, and the one that starts and stops everything. */
+/** The composition root of a server: the one that starts and stops everything. */
 import { rm } from "node:fs/promises";
-import { join, sep } from "node:path";
+import { join } from "node:path";
 import { type Clock, type MovableClock, movableClock, systemClock } from "./base/clock.ts";
 import { ServiceError } from "./base/errors.ts";
-import { fileSystemRefusal, OperatorError } from "./base/operator-error.ts";
-import { type Random, systemRandom } from "./base/random.ts";
-import { DEFAULT_REGION, type SealChoice, type ServerConfig } from "./config.ts";
+import type { ServerConfig } from "./config.ts";
+import {
+  accountsOf,
+  askFor,
+  type AskPassphrase,
+  forOperator,
+  liesBesideData,
+  openDataDir,
+  type Opened,
+  openRecords,
+  providerOf,
+  sealAll,
+} from "./opened.ts";
 import { readSealConfiguration } from "./seal/configuration.ts";
-import { SealError } from "./seal/errors.ts";
-import { fileSealProvider } from "./seal/file-provider.ts";
-import { Keyring } from "./seal/keyring.ts";
-import { passphraseSealProvider } from "./seal/passphrase-provider.ts";
 import type { SealProvider } from "./seal/provider.ts";
-import { type AccountAdministration, accountAdministration } from "./server/accounts.ts";
 import { openAdminSocket } from "./server/admin-socket.ts";
 import { adminRoutes } from "./server/administration.ts";
 import { type Api, createApi } from "./server/api.ts";
-import { requireRegionsKept, requireSame } from "./server/choices.ts";
-import { readOrReplaceRecord, type StoredRecord } from "./server/debug-record.ts";
-import { type Deployment, openDeployment, readDeployment, rememberRegions } from "./server/deployment.ts";
+import { openDeployment } from "./server/deployment.ts";
 import { type Listeners, openListeners } from "./server/listeners.ts";
 import type { Log } from "./server/log.ts";
 import { writePrivateFile } from "./server/private-file.ts";
 import { requireKnownQuotas } from "./server/quotas.ts";
 import { streamSuiteRoutes } from "./server/stream-suite.ts";
 import { streamAdministration } from "./server/streams.ts";
-import { answerWhy, type WhyAnswer, type WhyQuestion } from "./server/why.ts";
-import { newAccountId } from "./services/iam/accounts.ts";
-import { type DataDirectory, openDataDirectory } from "./store/data-directory.ts";
-import { DataDirectoryInUseError, lockDataDirectory } from "./store/data-directory-lock.ts";
-import { openLmdbMetadataStore } from "./store/lmdb-metadata-store.ts";
-import { openLmdbRecordLog } from "./store/lmdb-record-log.ts";
-import type { MetadataStore } from "./store/metadata-store.ts";
+import { answerWhy } from "./server/why.ts";
 import type { RecordLog } from "./store/record-log.ts";
-
-/** Asks whoever started the server for the passphrase, or for a new one; null when nobody can be asked. */
-export type AskPassphrase = (which: "existing" | "new") => Promise<string | null>;
 
 export interface ServerState {
   readonly sealed: boolean;
@@ -53,244 +47,6 @@ export interface RunningServer {
   describe(): ServerState;
   /** Lets requests in flight finish for so long, then closes everything. */
   close(drainMsMax: number): Promise<void>;
-}
-
-/** The data directory, locked and open, and what was decided about it. */
-interface Opened {
-  readonly directory: DataDirectory;
-  readonly store: MetadataStore;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly keyring: Keyring;
-  readonly sealKind: SealChoice["kind"];
-  readonly chosen: Pick<Deployment, "accountId" | "region" | "regions" | "rootKeyPath">;
-  /** Null: the directory is yet to be made. */
-  readonly deployment: Deployment | null;
-  /** Whether the root key is yet to be made. */
-  readonly isSealNew: boolean;
-  release(): Promise<void>;
-}
-
-const openMetadata = (directory: DataDirectory): Promise<MetadataStore> =>
-  openLmdbMetadataStore(join(directory.storePath, "metadata.mdb"));
-
-const openRecords = (directory: DataDirectory): Promise<RecordLog> =>
-  openLmdbRecordLog(join(directory.storePath, "records.mdb"));
-
-type InitConfig = Pick<ServerConfig, "dataDir" | "regions" | "accountId" | "seal" | "isPassphraseGiven">;
-
-/** What the operator can mend, said as such; a bug as it is. */
-function forOperator(error: unknown): unknown {
-  if (error instanceof SealError || error instanceof DataDirectoryInUseError)
-    return new OperatorError(error.message, error);
-  return fileSystemRefusal(error) ?? error;
-}
-
-/** Whatever keeps a data directory from being opened, others' permissions on it too, is for its operator to mend. */
-async function openDirectory(path: string): Promise<DataDirectory> {
-  try {
-    return await openDataDirectory(path);
-  } catch (error) {
-    throw fileSystemRefusal(error) ?? new OperatorError(error instanceof Error ? error.message : String(error), error);
-  }
-}
-
-/** Opens the stores. Of a data directory that exists, nothing is changed. */
-async function openDataDir(config: InitConfig, clock: Clock, log: Log): Promise<Opened> {
-  const directory = await openDirectory(config.dataDir);
-  const lock = await lockDataDirectory(directory);
-  const random = systemRandom();
-  let store: MetadataStore | null = null;
-  const release = async (): Promise<void> => {
-    await store?.close();
-    await lock.release();
-  };
-  try {
-    store = await openMetadata(directory);
-    const deployment = await readDeployment(store);
-    const sealed = await readSealConfiguration(store);
-    requireSame(config, deployment, sealed?.provider.kind ?? null);
-    await requireRegionsKept(store, config, deployment);
-    const regions = config.regions ?? deployment?.regions ?? [DEFAULT_REGION];
-    const rootKeyPath = config.seal?.kind === "file" ? config.seal.path : null;
-    const onError = (error: unknown): void => log.error("rotation of domain keys failed; it is tried again", error);
-    return {
-      directory,
-      store,
-      clock,
-      random,
-      keyring: new Keyring({ store, clock, random, onError }),
-      sealKind: sealed?.provider.kind ?? config.seal?.kind ?? "file",
-      chosen: {
-        accountId: deployment?.accountId ?? config.accountId ?? newAccountId(random),
-        region: regions[0] ?? DEFAULT_REGION,
-        regions,
-        rootKeyPath: rootKeyPath ?? deployment?.rootKeyPath ?? null,
-      },
-      deployment,
-      isSealNew: sealed === null,
-      release,
-    };
-  } catch (error) {
-    await release();
-    throw error;
-  }
-}
-
-/** Where the root key's file is. */
-const rootKeyFile = (opened: Opened): string =>
-  opened.chosen.rootKeyPath ?? join(opened.directory.privatePath, "root.key");
-
-const liesBesideData = (opened: Opened): boolean => rootKeyFile(opened).startsWith(`${opened.directory.path}${sep}`);
-
-/** Null when the root key needs a passphrase that is not known yet. */
-function providerOf(opened: Opened, passphrase: string | null): SealProvider | null {
-  if (opened.sealKind === "file") {
-    return fileSealProvider(rootKeyFile(opened));
-  }
-  return passphrase === null ? null : passphraseSealProvider(passphrase);
-}
-
-function requireProvider(opened: Opened, passphrase: string | null): SealProvider {
-  const provider = providerOf(opened, passphrase);
-  if (provider !== null) return provider;
-  throw new OperatorError(
-    "A passphrase is needed: give --passphrase-file or --passphrase-fd, or run this in a terminal.",
-  );
-}
-
-async function askFor(opened: Opened, ask: AskPassphrase): Promise<string | null> {
-  return opened.sealKind === "passphrase" ? await ask(opened.isSealNew ? "new" : "existing") : null;
-}
-
-export interface InitResult {
-  readonly created: boolean;
-  readonly accountId: string;
-  readonly region: string;
-  readonly regions: readonly string[];
-  readonly seal: string;
-  /** Null: there is no such file. */
-  readonly rootKeyFile: string | null;
-  /** Whether a copy of the data directory holds the root key, too. */
-  readonly isKeyBesideData: boolean;
-}
-
-/** Makes a data directory without serving. Of one that exists only the further Regions change. Throws OperatorError. */
-export async function initialize(config: InitConfig, log: Log, ask: AskPassphrase): Promise<InitResult> {
-  try {
-    const opened = await openDataDir(config, systemClock(), log);
-    try {
-      return await initializeOpened(opened, ask);
-    } finally {
-      await opened.release();
-    }
-  } catch (error) {
-    throw forOperator(error);
-  }
-}
-
-async function initializeOpened(opened: Opened, ask: AskPassphrase): Promise<InitResult> {
-  if (opened.deployment === null) {
-    const provider = requireProvider(opened, await askFor(opened, ask));
-    await openDeployment({ ...opened, provider });
-    await opened.keyring.seal();
-  } else {
-    await rememberRegions(opened.store, opened.deployment, opened.chosen.regions);
-  }
-  const { accountId, region, regions } = opened.chosen;
-  const inFile = opened.sealKind === "file";
-  return {
-    created: opened.deployment === null,
-    accountId,
-    region,
-    regions,
-    seal: opened.sealKind,
-    rootKeyFile: inFile ? rootKeyFile(opened) : null,
-    isKeyBesideData: inFile && liesBesideData(opened),
-  };
-}
-
-/**
- * The stored bytes of one record, after they were replaced if a replacement is given. Needs no key, and no server may run
- * on the directory meanwhile.
- */
-export async function storedRecord(record: StoredRecord, replacement: Uint8Array | null): Promise<Uint8Array> {
-  const directory = await openDirectory(record.dataDir);
-  const lock = await lockDataDirectory(directory);
-  let store: MetadataStore | null = null;
-  let records: RecordLog | null = null;
-  try {
-    store = await openMetadata(directory);
-    records = await openRecords(directory);
-    return await readOrReplaceRecord(store, records, record, replacement);
-  } finally {
-    await records?.close();
-    await store?.close();
-    await lock.release();
-  }
-}
-
-/**
- * What `waxseal account` does when no server runs on the directory: opens it, root key and all, without serving. Throws
- * OperatorError, or what the operation throws.
- */
-export async function manageAccounts<T>(
-  config: InitConfig,
-  log: Log,
-  ask: AskPassphrase,
-  use: (accounts: AccountAdministration) => Promise<T>,
-): Promise<T> {
-  try {
-    const opened = await openDataDir(config, systemClock(), log);
-    let records: RecordLog | null = null;
-    let api: Api | null = null;
-    try {
-      if (opened.deployment === null) {
-        throw new OperatorError(`${config.dataDir} has no account yet. Make the first one with: npx waxseal init`);
-      }
-      const provider = requireProvider(opened, await askFor(opened, ask));
-      records = await openRecords(opened.directory);
-      const { clock } = opened;
-      api = createApi({
-        ...opened,
-        ...opened.chosen,
-        kmsQuotas: "none",
-        streamLimits: "none",
-        records,
-        signatureClock: clock,
-        log,
-      });
-      await openDeployment({ ...opened, provider });
-      return await use(accountsOf(opened, api));
-    } finally {
-      await sealAll(opened, api);
-      await records?.close();
-      await opened.release();
-    }
-  } catch (error) {
-    throw forOperator(error);
-  }
-}
-
-const accountsOf = (opened: Opened, { operatorOperations: operations }: Api): AccountAdministration =>
-  accountAdministration({ ...opened, ...opened.chosen, operations, managementAccountId: opened.chosen.accountId });
-
-/** The denials that are stored, of a request or event; without an id the latest. No server may run on the directory meanwhile. */
-export async function storedDenials(dataDir: string, question: WhyQuestion): Promise<WhyAnswer> {
-  try {
-    const directory = await openDirectory(dataDir);
-    const lock = await lockDataDirectory(directory);
-    let store: MetadataStore | null = null;
-    try {
-      store = await openMetadata(directory);
-      return await answerWhy({ store, clock: systemClock() }, question);
-    } finally {
-      await store?.close();
-      await lock.release();
-    }
-  } catch (error) {
-    throw forOperator(error);
-  }
 }
 
 /**
@@ -364,12 +120,6 @@ const KEY_BESIDE_DATA =
 async function unseal(opened: Opened, api: Api, provider: SealProvider): Promise<void> {
   await openDeployment({ ...opened, provider });
   api.open();
-}
-
-/** Overwrites every key, and only then waits for what ran with them: threads, background work, requests. */
-async function sealAll(opened: Opened, api: Api | null): Promise<void> {
-  const sealed = opened.keyring.seal();
-  await Promise.all([sealed, api?.shut()]);
 }
 
 function listen(config: ServerConfig, opened: Opened, api: Api, clock: Clock, log: Log): Promise<Listeners> {

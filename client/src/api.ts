@@ -10,7 +10,7 @@ export interface ApiOptions {
   readonly region: string;
   /** A function is asked for every request: for credentials that change. */
   readonly credentials: Credentials | (() => Credentials | Promise<Credentials>);
-  /** Certificates (PEM) to trust besides the system's own. */
+  /** Certificates (PEM) to trust; those that node trusts by itself are trusted no more. */
   readonly ca?: string;
   readonly time?: Time;
 }

@@ -79,6 +79,7 @@ class RunningConsumer implements Consumer {
   #wake = new AbortController();
   #origin: Position = { type: "TRIM_HORIZON" };
   #loops: Promise<unknown> | null = null;
+  #takingLoop: Promise<void> = Promise.resolve();
   #settle: { readonly done: () => void; readonly fail: (error: unknown) => void };
 
   constructor(options: Settled, api: Api) {
@@ -96,7 +97,8 @@ class RunningConsumer implements Consumer {
     if (this.#loops !== null) throw new Error("a consumer is started once");
     this.#origin = await this.#leases.register(this.#options.start);
     if (this.#stop.signal.aborted) return;
-    this.#loops = Promise.all([this.#renewing(), this.#taking()]);
+    this.#takingLoop = this.#taking();
+    this.#loops = Promise.all([this.#renewing(), this.#takingLoop]);
     void this.#loops.catch((error: unknown) => {
       this.#settle.fail(error);
       void this.stop();
@@ -111,14 +113,19 @@ class RunningConsumer implements Consumer {
     if (!isFirst) return await this.stopped.catch(() => undefined);
     // Leases are renewed until the last batch is done.
     const patience = new AbortController();
-    const all = Promise.allSettled([...this.#held.values()].map(({ work }) => work));
-    await Promise.race([all, this.#api.time.sleep(graceMs, patience.signal)]);
+    await Promise.race([this.#workDone(), this.#api.time.sleep(graceMs, patience.signal)]);
     patience.abort();
     for (const { held } of this.#held.values()) held.lost.abort();
     this.#over.abort();
     await this.#loops?.catch(() => undefined);
     this.#api.close();
     this.#settle.done();
+  }
+
+  /** A lease that is being taken when the stop comes is handed back like the others. */
+  async #workDone(): Promise<void> {
+    await this.#takingLoop.catch(() => undefined);
+    await Promise.all([...this.#held.values()].map(({ work }) => work));
   }
 
   #failed(error: unknown, shardId: string | null = null): void {
@@ -138,7 +145,8 @@ class RunningConsumer implements Consumer {
         if (held.length > 0) {
           const { kept, lost } = await this.#leases.renew(held, Math.max(1, leftMs));
           for (const lease of kept) this.#renewed(lease, beganMs);
-          for (const shardId of lost) this.#held.get(shardId)?.held.lost.abort();
+          // Those that were asked about: a shard may have been given back and taken again meanwhile.
+          for (const one of held.filter(({ shardId }) => lost.includes(shardId))) one.lost.abort();
         }
       } catch (error) {
         this.#failed(error);

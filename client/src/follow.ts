@@ -1,7 +1,7 @@
 /** All shards of a stream at once, without leases: what is put from now on, or since some time. */
 import type { Api } from "./api.ts";
 import type { StreamRecord } from "./records.ts";
-import { listShards, readShard, readyShards } from "./shards.ts";
+import { backoffMs, listShards, readShard, readyShards } from "./shards.ts";
 
 export interface Following {
   readonly api: Api;
@@ -39,9 +39,20 @@ export async function followStream(following: Following): Promise<void> {
       if (page.records.length > 0) await inTurn(page.records);
       if (page.ended) done.add(shardId);
     }
-    if (signal.aborted) return;
-    running.delete(shardId);
-    await look(false);
+    await lookAgain();
+  };
+  /** For the children of a shard that ended. It counts as running until they do. */
+  const lookAgain = async (): Promise<void> => {
+    for (let failures = 0; !signal.aborted; failures++) {
+      try {
+        await look(false);
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        onError(error);
+        await api.time.sleep(backoffMs(failures), signal);
+      }
+    }
   };
   const look = async (isFirst: boolean): Promise<void> => {
     const shards = await listShards(api, stream, { signal });
@@ -54,10 +65,11 @@ export async function followStream(following: Following): Promise<void> {
           if (!signal.aborted) failure ??= { error };
           ends.abort();
         })
-        .finally(() => {
-          if (running.get(shardId) === reading) running.delete(shardId);
-        });
-      running.set(shardId, reading);
+        .finally(() => running.delete(shardId));
+      running.set(
+        shardId,
+        reading.then(() => undefined),
+      );
     }
   };
   try {

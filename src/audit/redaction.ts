@@ -2,6 +2,7 @@
  * The last line of defence before an event is stored. Services say themselves what an event may hold (`describe`); this
  * file makes sure that a mistake there neither writes a secret into the trail nor fills the disk.
  */
+import { cutTo } from "../base/text.ts";
 import type { AuditEvent } from "./event.ts";
 
 /**
@@ -65,7 +66,6 @@ const ARN_LENGTH_MAX = 2_048;
 /** CloudTrail stops at 256 KB per event; ours stay well below, so that a page of fifty is bounded too. */
 export const EVENT_BYTES_MAX = 100_000;
 
-const CUT_MARK = "…";
 const OMITTED = '{"omitted":true,"reason":"The event was too large."}';
 
 /** Printable ASCII without quotes and backslashes is its own JSON: the usual text, and a third of the cost. */
@@ -89,9 +89,6 @@ const quoted = (text: string): string =>
 
 const canonicalName = (name: string): string => (/[-_]/.test(name) ? name.replace(/[-_]/g, "") : name).toLowerCase();
 
-const cut = (text: string, lengthMax: number): string =>
-  text.length <= lengthMax ? text : text.slice(0, lengthMax) + CUT_MARK;
-
 interface Bounds {
   readonly stringLengthMax: number;
   readonly listLengthMax: number;
@@ -107,7 +104,7 @@ const FRAME: Bounds = { stringLengthMax: SHORT_STRING_LENGTH_MAX, listLengthMax:
  * copied here on purpose cannot slip through, and no copy has to be made first.
  */
 function valueText(value: unknown, bounds: Bounds, depth: number): string | null {
-  if (typeof value === "string") return quoted(cut(value, bounds.stringLengthMax));
+  if (typeof value === "string") return quoted(cutTo(value, bounds.stringLengthMax));
   if (value === null || typeof value === "boolean") return String(value);
   if (typeof value === "number") return Number.isFinite(value) ? JSON.stringify(value) : null;
   if (typeof value === "bigint") return `"${value}"`;
@@ -138,7 +135,7 @@ function membersText(value: object, bounds: Bounds, depth: number, callerNamed: 
       ? membersText(member, bounds, depth + 1, true)
       : valueText(member, bounds, depth + 1);
     if (written === null) continue;
-    text += `${count === 0 ? "" : ","}${quoted(cut(name, SHORT_STRING_LENGTH_MAX))}:${written}`;
+    text += `${count === 0 ? "" : ","}${quoted(cutTo(name, SHORT_STRING_LENGTH_MAX))}:${written}`;
     count += 1;
   }
   return `${text}}`;
@@ -146,13 +143,13 @@ function membersText(value: object, bounds: Bounds, depth: number, callerNamed: 
 
 type Members = Readonly<Record<string, unknown>>;
 
-const short = (text: string): string => quoted(cut(text, SHORT_STRING_LENGTH_MAX));
+const short = (text: string): string => quoted(cutTo(text, SHORT_STRING_LENGTH_MAX));
 
 /** How the parts are written that a service fills in: parameters, response, and what else it tells. */
 type BodyText = (members: Members) => string;
 
 const resourceText = ({ ARN, accountId, type }: NonNullable<AuditEvent["resources"]>[number]): string =>
-  `{"ARN":${quoted(cut(ARN, ARN_LENGTH_MAX))},"accountId":${short(accountId)},"type":${short(type)}}`;
+  `{"ARN":${quoted(cutTo(ARN, ARN_LENGTH_MAX))},"accountId":${short(accountId)},"type":${short(type)}}`;
 
 /** Every member of an event by name, in CloudTrail's order: a member that is not listed here is not stored. */
 function textWith(event: AuditEvent, identity: string, body: BodyText, resourceCountMax: number): string {

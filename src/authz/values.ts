@@ -8,8 +8,7 @@ export const foldName = (name: string): string =>
   // Runs for every key of every request; what is all ASCII, as nearly all is, folds in one go.
   ASCII.test(name) ? name.toLowerCase() : name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 
-// oxlint-disable-next-line no-control-regex -- the whole of ASCII is meant
-const ASCII = /^[\u0000-\u007f]*$/;
+const ASCII = /^\p{ASCII}*$/u;
 
 /** Longer than any double or instant is written. */
 const NUMBER_LENGTH_MAX = 40;

@@ -11,7 +11,7 @@ export class ServiceError extends Error {
   readonly status: number;
   /** Set on denials: which principal, action, resource, and what decided. Goes to the audit trail. */
   readonly details: Readonly<Record<string, unknown>> | undefined;
-  /** Further members of the error's own shape, sent beside the message in JSON: `Reason` in Organizations. */
+  /** Further members of the error's own shape, sent beside the message: `Reason` in Organizations. */
   readonly members: Readonly<Record<string, string>> | undefined;
 
   constructor(

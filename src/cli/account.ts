@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { ServiceError } from "../base/errors.ts";
 import { dataDirectory } from "../config.ts";
 import type { AccountAdministration, AccountLine, KeyLine, RootKey } from "../server/accounts.ts";
-import { askServer } from "./admin-client.ts";
+import { EXIT_NO_SERVER, askServer } from "./admin-client.ts";
 import { CommandError } from "./command-error.ts";
 import { openLog } from "./log.ts";
 import { isPassphraseGiven, type PassphraseOptions, readPassphrase } from "./passphrase.ts";
@@ -15,7 +15,6 @@ interface AccountOptions extends PassphraseOptions {
 }
 
 /** Exit code of askServer when no server has the directory open. */
-const EXIT_NO_SERVER = 3;
 
 /** The same commands, to a running server or to the directory itself. */
 type Asked = <Answer extends object>(
@@ -124,7 +123,7 @@ function asking(options: AccountOptions): Asked {
     if (!existsSync(join(dataDir, "store"))) {
       throw new CommandError(`${dataDir} is no data directory: name it with --data-dir, or make it with init.`, 1);
     }
-    const { manageAccounts } = await import("../main.ts");
+    const { manageAccounts } = await import("../offline.ts");
     const config = { dataDir, regions: null, accountId: null, seal: null, isPassphraseGiven: passphraseGiven };
     const ask = (which: "existing" | "new"): Promise<string | null> => readPassphrase(options, which);
     try {

@@ -5,6 +5,9 @@ import { socketPath } from "../base/socket-path.ts";
 import { CommandError } from "./command-error.ts";
 import { quoted } from "./shell.ts";
 
+/** How a command ends when no server runs on the data directory. */
+export const EXIT_NO_SERVER = 3;
+
 /** Asks the server that runs on a data directory, through its admin socket. */
 export async function askServer(
   dataDir: string,
@@ -74,5 +77,5 @@ function ask(
 export const noServer = (dataDir: string): CommandError =>
   new CommandError(
     `No server is running on ${dataDir}. Start one with: npx waxseal serve --data-dir ${quoted(dataDir)} --port 8780`,
-    3,
+    EXIT_NO_SERVER,
   );

@@ -15,7 +15,7 @@ interface DebugRecordOptions {
 
 /** Reads or replaces one record as it lies in the store: sealed, without any key. */
 export async function debugRecord(options: DebugRecordOptions): Promise<void> {
-  const { storedRecord } = await import("../main.ts");
+  const { storedRecord } = await import("../offline.ts");
   const dataDir = dataDirectory(options.dataDir);
   if (!existsSync(dataDir))
     throw new CommandError(`${dataDir} does not exist: name the data directory with --data-dir.`, 1);

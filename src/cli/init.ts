@@ -11,7 +11,7 @@ const KEY_BESIDE_DATA =
 /** Makes a data directory without serving. Of one that exists, only the further Regions change. */
 export async function init(options: InitOptions): Promise<void> {
   const config = initConfig(options);
-  const { initialize } = await import("../main.ts");
+  const { initialize } = await import("../offline.ts");
   const result = await initialize(config, openLog(options.json ?? false), (which) => readPassphrase(options, which));
   if (options.json) {
     process.stdout.write(`${JSON.stringify({ dataDir: config.dataDir, ...result })}\n`);

@@ -90,12 +90,15 @@ async function deadLettersOf(stream: string, options: MapOptions): Promise<DeadL
   const [, kind, where = ""] = /^(stream|dir):(.+)$/s.exec(deadLetter) ?? [];
   if (kind === "dir") return await deadLetterDirectory(where, { stream, application });
   if (kind !== "stream") throw new CommandError("--dead-letter takes stream:NAME or dir:PATH.", 2);
-  if (where === stream) throw new CommandError("A stream cannot be the place for its own dead letters.", 2);
   const api = createApi(connection(options));
   // Before anything is lost in it.
-  await api.kinesis("DescribeStreamSummary", naming(where)).catch((error: unknown) => {
+  const answer = await api.kinesis("DescribeStreamSummary", naming(where)).catch((error: unknown) => {
     throw told(error);
   });
+  const { StreamName: name, StreamARN: arn } = (answer["StreamDescriptionSummary"] ?? {}) as Record<string, unknown>;
+  // Either of them may have been given by name or by ARN.
+  if ([where, name, arn].includes(stream))
+    throw new CommandError("A stream cannot be the place for its own dead letters.", 2);
   return deadLetterStream(api, where);
 }
 

@@ -43,7 +43,10 @@ export const execTarget =
         killing = setTimeout(() => kill("SIGKILL"), KILL_AFTER_MS);
       };
       signal.addEventListener("abort", end, { once: true });
-      child.once("error", fail);
+      child.once("error", (error) => {
+        signal.removeEventListener("abort", end);
+        fail(error);
+      });
       child.once("close", (code, name) => {
         signal.removeEventListener("abort", end);
         clearTimeout(killing);

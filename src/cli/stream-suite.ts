@@ -1,22 +1,9 @@
-import { dataDirectory } from "../config.ts";
 import { askServer } from "./admin-client.ts";
-
-interface StreamSuiteOptions {
-  readonly dataDir?: string;
-  readonly stream: string;
-  readonly region?: string;
-  readonly account?: string;
-  readonly json?: boolean;
-}
+import { chosenStream, directoryOf, type StreamOptions } from "./stream-choice.ts";
 
 /** Chooses the cipher suite of what is put into a stream from now on. */
-export async function streamSuite(suite: string, options: StreamSuiteOptions): Promise<void> {
-  const answer = await askServer(dataDirectory(options.dataDir), "POST", "/streams/suite", {
-    stream: options.stream,
-    suite,
-    ...(options.region === undefined ? {} : { region: options.region }),
-    ...(options.account === undefined ? {} : { accountId: options.account }),
-  });
+export async function streamSuite(suite: string, options: StreamOptions): Promise<void> {
+  const answer = await askServer(directoryOf(options), "POST", "/streams/suite", { ...chosenStream(options), suite });
   const chosen = suite === "default" ? "the server's suite (serve --stream-suite)" : suite;
   process.stdout.write(
     options.json

@@ -63,8 +63,12 @@ export async function streamTail(stream: string, options: TailOptions): Promise<
 /** Waits for whoever reads. */
 function written(text: string, signal: AbortSignal): Promise<void> {
   return new Promise((done) => {
-    signal.addEventListener("abort", () => done(), { once: true });
-    process.stdout.write(text, () => done());
+    const end = (): void => {
+      signal.removeEventListener("abort", end);
+      done();
+    };
+    signal.addEventListener("abort", end, { once: true });
+    process.stdout.write(text, end);
   });
 }
 

@@ -57,6 +57,13 @@ describe("an explanation", () => {
     expect(nextOf(denial)).toContain(next);
   });
 
+  test("shows nothing of what a caller sent that could steer the terminal, or hide", () => {
+    for (const code of [0x0a, 0x1b, 0x7f, 0x9b, 0xad, 0x061c, 0x200b, 0x200f, 0x2028, 0x202e, 0x2066, 0xe0041]) {
+      const sent = String.fromCodePoint(code);
+      expect(explained(denialOf({}, { resource: `a${sent}b` })), code.toString(16)).toContain("a\u{fffd}b\n");
+    }
+  });
+
   test("tells the owner of the directory that there is no such role", () => {
     const denial = denialOf({}, { policies: [{ kind: "identity", ids: [] }] });
     expect(explained(denial)).toContain("Why: there was no such role.");

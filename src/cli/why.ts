@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { dataDirectory } from "../config.ts";
 import type { WhyAnswer, WhyQuestion } from "../server/why.ts";
-import { askServer } from "./admin-client.ts";
+import { EXIT_NO_SERVER, askServer } from "./admin-client.ts";
 import { CommandError } from "./command-error.ts";
 import { quoted } from "./shell.ts";
 
@@ -19,7 +19,6 @@ type Denial = WhyAnswer["denials"][number];
 const LIMIT_MAX = 1_000;
 
 /** What `askServer` exits with when no server runs. */
-const EXIT_NO_SERVER = 3;
 
 /** Says why a request was denied, or lists the latest denials: asked of the server, else read from the directory. */
 export async function why(id: string | null, options: WhyOptions): Promise<void> {
@@ -50,14 +49,12 @@ async function ask(dataDir: string, question: WhyQuestion): Promise<WhyAnswer> {
   } catch (error) {
     if (!(error instanceof CommandError) || error.exitCode !== EXIT_NO_SERVER) throw error;
   }
-  const { storedDenials } = await import("../main.ts");
+  const { storedDenials } = await import("../offline.ts");
   return await storedDenials(dataDir, question);
 }
 
 /** What callers sent is shown on a terminal: nothing in it may move the cursor or colour the text. */
-const printable = (text: string): string =>
-  // oxlint-disable-next-line no-control-regex -- they are what must not be printed
-  text.replace(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, "�");
+const printable = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "�");
 
 const KINDS: Readonly<Record<Exclude<Denial["decision"]["kind"], "service">, string>> = {
   identity: "identity-based policy",

@@ -58,8 +58,8 @@ export function requireAccess(
   const first = ask(call, service, check, policies, null);
   const answer = decided(first);
   const needsOrganizations = first.needsOrganizations || answer.question.needsOrganizations;
-  if (needsOrganizations && organizationOf !== null) return askAgain(first, organizationOf);
-  return settle(answer);
+  const again = organizationOf === null ? null : () => askAgain(first, organizationOf);
+  return needsOrganizations && again !== null ? again() : settle(answer, again);
 }
 
 const ask = (
@@ -91,7 +91,7 @@ async function askAgain(
     organizationOf(check.resourceAccountId),
     source === "" ? null : organizationOf(source),
   ]);
-  return settle(decided(ask(call, service, check, policies, { principal, resource, source: ofSource })));
+  return settle(decided(ask(call, service, check, policies, { principal, resource, source: ofSource })), null);
 }
 
 interface Decided {
@@ -128,16 +128,27 @@ function decided(question: Question): Decided {
     asked: told.asked,
   });
   if (!untold.decision.allowed) return { ...untold, told };
-  // The resource's policy refuses by the very keys that are kept from the caller: it is as if it trusted nobody.
-  return decidedOn({ ...untold.question, check: { ...bare, resourcePolicy: null, resourcePolicyMode: "required" } });
+  // The resource's policy refuses by the very keys that are kept from the caller: it is as if it trusted nobody. It was there all
+  // the same, for whoever asks why.
+  const trustless: AccessCheck = { ...bare, resourcePolicy: null, resourcePolicyMode: "required" };
+  return { ...untold, decision: decidedOn({ ...untold.question, check: trustless }).decision, told };
 }
 
-function settle({ question, request, decision, told }: Decided): boolean | Promise<boolean> {
+/** `again`: decides anew with organizations; null when they are known, or nobody knows them. */
+function settle(
+  { question, request, decision, told }: Decided,
+  again: (() => Promise<boolean>) | null,
+): boolean | Promise<boolean> {
   if (decision.allowed) return question.repeatable;
-  if (question.check.grants === undefined || !isOpenToGrants(decision)) throw denied(question, request, decision);
+  // A deny of what is not tagged so and so may only be for want of the owner's keys: it counts once they are told.
+  const isOpen = isOpenToGrants(decision) || told !== null;
+  if (question.check.grants === undefined || !isOpen) throw denied(question, request, decision);
   return question.check.grants().then((grants) => {
     // Whom a grant lets in may know what the owner tells, and is held by its own account's denials that ask for it.
-    if (told !== null && grants.length > 0) return settleByGrants(decidedOn(told), grants);
+    if (told !== null && grants.length > 0) {
+      const toldAnswer = decidedOn(told);
+      return told.needsOrganizations && again !== null ? again() : settleByGrants(toldAnswer, grants);
+    }
     return settleByGrants({ question, request, decision, told }, grants);
   });
 }

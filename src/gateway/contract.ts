@@ -99,8 +99,8 @@ export interface AccessCheck {
    */
   readonly ownersContext?: ContextValues | undefined;
   /**
-   * Grants that let the caller do this, besides policies (KMS). Asked only when policies allow nothing and deny nothing: an
-   * explicit deny wins over every grant.
+   * Grants that let the caller do this, besides policies (KMS). Asked only when policies allow nothing and deny nothing, or deny
+   * without `ownersContext`: an explicit deny wins over every grant.
    */
   readonly grants?: (() => Promise<readonly AppliedGrant[]>) | undefined;
 }

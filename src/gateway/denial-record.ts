@@ -1,4 +1,5 @@
 /** What is kept of a denial, so that those who may see it can learn why: who, what, on what, and what decided. */
+import { cutTo } from "../base/text.ts";
 import { stoppedByAbsence } from "../authz/absent-keys.ts";
 import { isOrganizationKey } from "../authz/context.ts";
 import { denialMessage, policiesByKind, stopOf } from "../authz/denial.ts";
@@ -117,9 +118,6 @@ const STATEMENT_LENGTH_MAX = 8_192;
 const POLICY_COUNT_MAX = 100;
 const KEY_COUNT_MAX = 20;
 
-const cut = (text: string, lengthMax: number): string =>
-  text.length <= lengthMax ? text : `${text.slice(0, lengthMax).toWellFormed()}…`;
-
 export function denialRecord(denied: Denied, eventId: string, timeMs: number): DenialRecord {
   const { call, check, request, decision } = denied;
   const present = denied.conditions();
@@ -134,18 +132,18 @@ export function denialRecord(denied: Denied, eventId: string, timeMs: number): D
     timeMs,
     accountId: principal.accountId === "" ? check.resourceAccountId : principal.accountId,
     resourceAccountId: check.resourceAccountId,
-    principal: { type: principal.type, arn: cut(principal.arn, ARN_LENGTH_MAX), id: principal.userId },
+    principal: { type: principal.type, arn: cutTo(principal.arn, ARN_LENGTH_MAX), id: principal.userId },
     service: call.service,
     operation: call.operation,
     region: call.region,
     via: call.via?.service ?? null,
     action: request.action,
-    resource: cut(request.resource, ARN_LENGTH_MAX),
-    message: cut(denialMessage(request, decision, check.shownResource), 2 * ARN_LENGTH_MAX),
+    resource: cutTo(request.resource, ARN_LENGTH_MAX),
+    message: cutTo(denialMessage(request, decision, check.shownResource), 2 * ARN_LENGTH_MAX),
     decision: decisionOf(request, decision, names),
     policies: policiesByKind(request).map(([kind, policies]) => ({
       kind,
-      ids: policies.slice(0, POLICY_COUNT_MAX).map(({ id }) => cut(id, ARN_LENGTH_MAX)),
+      ids: policies.slice(0, POLICY_COUNT_MAX).map(({ id }) => cutTo(id, ARN_LENGTH_MAX)),
     })),
     conditions,
     absent: names.absent,
@@ -158,7 +156,7 @@ function decisionOf(request: AuthorizationRequest, decision: Decision, { nameOf 
   const kind = decision.kind === "grant" ? "identity" : decision.kind;
   const reason = stopOf(request, decision);
   if (reason !== null) {
-    const stop = { reason, policyId: cut(decision.statement?.policyId ?? "", ARN_LENGTH_MAX) };
+    const stop = { reason, policyId: cutTo(decision.statement?.policyId ?? "", ARN_LENGTH_MAX) };
     return { kind, reason: "implicit", statement: null, stop };
   }
   const former = formerPrincipal(request);
@@ -184,7 +182,7 @@ function formerPrincipal({ principal, resourcePolicy }: AuthorizationRequest): {
   for (const [name, id] of own) {
     const bound = name !== undefined && Object.hasOwn(ids, name) ? ids[name] : undefined;
     if (name !== undefined && bound !== undefined && bound !== id)
-      return { name: cut(name, ARN_LENGTH_MAX), id: bound };
+      return { name: cutTo(name, ARN_LENGTH_MAX), id: bound };
   }
   return null;
 }
@@ -208,14 +206,14 @@ export function ownDenialRecord(
     timeMs,
     accountId: principal.accountId === "" ? resourceAccountId : principal.accountId,
     resourceAccountId,
-    principal: { type: principal.type, arn: cut(principal.arn, ARN_LENGTH_MAX), id: principal.userId },
+    principal: { type: principal.type, arn: cutTo(principal.arn, ARN_LENGTH_MAX), id: principal.userId },
     service: call.service,
     operation: call.operation,
     region: call.region,
     via: call.via?.service ?? null,
     action: check?.action ?? `${call.service}:${call.operation}`,
-    resource: cut(typeof resource === "string" ? resource : "*", ARN_LENGTH_MAX),
-    message: cut(refusal.message, 2 * ARN_LENGTH_MAX),
+    resource: cutTo(typeof resource === "string" ? resource : "*", ARN_LENGTH_MAX),
+    message: cutTo(refusal.message, 2 * ARN_LENGTH_MAX),
     decision: { kind: "service", reason: "explicit", statement: null },
     policies: [],
     conditions: [],
@@ -283,7 +281,7 @@ function conditionsAcross(
 }
 
 const conditionOf = (key: string, value: ContextValue, asked: boolean): DenialCondition => ({
-  key: cut(key, VALUE_LENGTH_MAX),
+  key: cutTo(key, VALUE_LENGTH_MAX),
   values: valuesOf(value),
   asked,
 });
@@ -302,4 +300,4 @@ function withinRoom(conditions: readonly DenialCondition[], lengthMax: number): 
 const valuesOf = (value: ContextValue): readonly string[] =>
   (typeof value === "string" ? [value] : "alternatives" in value ? value.alternatives.flat() : value)
     .slice(0, VALUE_COUNT_MAX)
-    .map((text) => cut(text, VALUE_LENGTH_MAX));
+    .map((text) => cutTo(text, VALUE_LENGTH_MAX));

@@ -1,6 +1,5 @@
-import { type BuildEvent, type CallError, createEventBuilder } from "../audit/build-event.ts";
+import { createEventBuilder } from "../audit/build-event.ts";
 import type { AuditLog } from "../audit/log.ts";
-import { withOwnersEvents } from "../audit/shared-event.ts";
 import type { PolicySource, PrincipalPolicies } from "../authz/policy-source.ts";
 import { internalFailure, ServiceError } from "../base/errors.ts";
 import type { Clock } from "../base/clock.ts";
@@ -8,10 +7,12 @@ import type { Random } from "../base/random.ts";
 import type { RecordReader } from "../store/caching-reader.ts";
 import type { Expectation, MetadataStore, Write } from "../store/metadata-store.ts";
 import type { Reader } from "../store/table.ts";
+import { allWrites, eventOf, type EventParts, merge } from "./call-events.ts";
 import { closedTo, type IsAccountClosed, type OrganizationOf, requireAccess } from "./access.ts";
 import { isAcrossAccounts } from "./denial-keys.ts";
 import type { Denials } from "./denials.ts";
 import type { RequestQuotas } from "./quotas.ts";
+import { operationOf, serviceOf } from "./served.ts";
 import { refusedDetails, resourcesOf } from "./refused-details.ts";
 import {
   givenPermission,
@@ -64,9 +65,7 @@ export interface Operations extends Dispatch {
 }
 
 /** What runs an operation. */
-interface Parts extends OperationsDeps {
-  readonly buildEvent: BuildEvent;
-}
+type Parts = OperationsDeps & EventParts;
 
 export function createOperations(withDeps: OperationsDeps): Operations {
   const deps: Parts = { ...withDeps, buildEvent: createEventBuilder() };
@@ -120,7 +119,7 @@ async function perform(
   mode: "authorize",
 ): Promise<GivenPermission | null>;
 async function perform(deps: Parts, call: Call, decode: () => unknown, mode: "handle" | "authorize"): Promise<unknown> {
-  const service = serviceOf(deps, call);
+  const service = serviceOf(deps.services, call);
   const operation = operationOf(service, call.operation);
   const asked: AccessCheck[] = [];
   // Made when an event is owed: most puts and gets owe none.
@@ -154,7 +153,7 @@ async function perform(deps: Parts, call: Call, decode: () => unknown, mode: "ha
       }
       const eventId = deps.random.uuid();
       const event = eventOf(deps, call, service, operation, merge(describe(), outcome.audit), { eventId });
-      const writes = allWrites(outcome, event, () => furtherEvents(deps, call, service, operation, outcome));
+      const writes = allWrites({ deps, call, service, operation }, outcome, event);
       // Without writes nothing was decided that a later change could invalidate: a read needs no expectations.
       const expect: readonly Expectation[] = outcome.writes?.length ? tracking.expectations() : [];
       if (writes.length === 0 || (await commit(deps, expect, writes)) === "committed") {
@@ -303,75 +302,6 @@ function wipeOutput(output: unknown): void {
   for (const member of Object.values(output)) if (member instanceof Uint8Array) member.fill(0);
 }
 
-function serviceOf(deps: OperationsDeps, call: Call): Service {
-  const service = deps.services.get(call.service);
-  if (service === undefined) throw internalFailure(new Error(`no service is called ${call.service}`));
-  return service;
-}
-
-const operationOf = (service: Service, name: string): AnyOperation =>
-  (Object.hasOwn(service.operations, name) ? service.operations[name] : undefined) ?? notServed;
-
-/** In the place of an operation that the service's model knows and we do not serve yet: refused, and written down. */
-const notServed: AnyOperation = {
-  event: "management",
-  readOnly: false,
-  access: (context: OperationContext) => {
-    throw new ServiceError(
-      "UnsupportedOperationException",
-      `Waxseal does not serve ${context.call.service}:${context.call.operation} yet.`,
-    );
-  },
-  handle: () => Promise.reject(internalFailure(new Error("not served"))),
-};
-
-/** A management event always; a data event only when it failed. */
-function eventOf(
-  deps: Parts,
-  call: Call,
-  service: Service,
-  operation: AnyOperation,
-  details: AuditDetails,
-  { eventId, error }: { readonly eventId: string; readonly error?: CallError },
-): readonly Write[] {
-  if (operation.event === "data" && error === undefined) return [];
-  const event = deps.buildEvent({
-    call,
-    eventSource: service.model.eventSource,
-    readOnly: operation.readOnly,
-    category: operation.event === "data" ? "Data" : "Management",
-    details,
-    eventId,
-    error,
-  });
-  const events = withOwnersEvents(event, () => deps.random.uuid());
-  return events.length === 1 ? deps.auditLog.entry(event) : events.flatMap((each) => deps.auditLog.entry(each));
-}
-
-/** What the call owes besides its own event. */
-const furtherEvents = (
-  deps: Parts,
-  call: Call,
-  service: Service,
-  operation: AnyOperation,
-  outcome: Outcome<unknown>,
-): readonly Write[] =>
-  (outcome.furtherEvents ?? []).flatMap(({ region, operation: name, details, by }) => {
-    const done: Call = { ...call, ...by, region, operation: name };
-    const of = by === undefined ? service : serviceOf(deps, done);
-    return eventOf(deps, done, of, operation, details, { eventId: deps.random.uuid() });
-  });
-
-/** Most calls write nothing but their event. */
-function allWrites(
-  { writes, furtherEvents: owed }: Outcome<unknown>,
-  event: readonly Write[],
-  further: () => readonly Write[],
-): readonly Write[] {
-  if (owed === undefined && (writes === undefined || writes.length === 0)) return event;
-  return [...(writes ?? []), ...event, ...further()];
-}
-
 /** What tells those who may ask why a call was denied; nothing when it was not. */
 async function whyWrites(
   { denials }: OperationsDeps,
@@ -398,15 +328,4 @@ async function commit(
     // What could not be written down did not happen, as far as the caller is told.
     throw internalFailure(cause);
   }
-}
-
-function merge(first: AuditDetails, second: AuditDetails | undefined): AuditDetails {
-  if (second === undefined) return first;
-  const { requestParameters, responseElements, additionalEventData, resources } = second;
-  return {
-    requestParameters: requestParameters === undefined ? first.requestParameters : requestParameters,
-    responseElements: responseElements === undefined ? first.responseElements : responseElements,
-    additionalEventData: additionalEventData ?? first.additionalEventData,
-    resources: resources ?? first.resources,
-  };
 }

@@ -28,6 +28,8 @@ export function heldStream(
     source.return?.().catch(() => {});
   };
   const next = async (): Promise<IteratorResult<Uint8Array, undefined>> => {
+    // What it held is given back with its request, once.
+    if (isEnded) return { done: true, value: undefined };
     flushed();
     const { done, value } = await source.next();
     // Whoever ended it has stopped counting.

@@ -2,6 +2,7 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ServiceError } from "../base/errors.ts";
 import { model as kinesis } from "../services/kinesis/shapes.generated.ts";
+import { encodeCborError } from "./cbor.ts";
 import { CborTime, readCbor } from "./cbor-reader.ts";
 import { CborWriter } from "./cbor-writer.ts";
 import {
@@ -232,4 +233,10 @@ describe("the codec", () => {
     expect(error.headers["content-type"]).toBe(CBOR);
     expect(readCbor(error.body)).toEqual({ __type: "ResourceNotFoundException", message: "Stream s not found." });
   });
+});
+
+test("an error has the members that it has in JSON", () => {
+  const error = new ServiceError("ConstraintViolationException", "No.", { members: { Reason: "TOO_MANY" } });
+  const { body } = encodeCborError(error, REQUEST_ID);
+  expect(readCbor(body)).toEqual({ __type: "ConstraintViolationException", message: "No.", Reason: "TOO_MANY" });
 });

@@ -5,7 +5,7 @@ import { readCbor } from "./cbor-reader.ts";
 import { CborWriter } from "./cbor-writer.ts";
 import type { CompiledModel } from "./compiled-model.ts";
 import { eventStreamEncoder } from "./event-stream.ts";
-import { errorHeaders, jsonHeaders, messageMember } from "./json.ts";
+import { errorHeaders, errorMembers, jsonHeaders } from "./json.ts";
 import type { Codec, WireResponse } from "./wire.ts";
 
 const EMPTY = new Uint8Array(0);
@@ -47,12 +47,11 @@ export function encodeCbor(compiled: CompiledModel, shapeName: string, value: un
 /** The same members as in JSON. */
 export function encodeCborError(error: ServiceError, requestId: string, serviceName = ""): WireResponse {
   const writer = new CborWriter();
-  writer.map(error.message === "" ? 1 : 2);
-  writer.text("__type");
-  writer.text(error.code);
-  if (error.message !== "") {
-    writer.text(messageMember(error));
-    writer.text(error.message);
+  const members = Object.entries(errorMembers(error));
+  writer.map(members.length);
+  for (const [name, text] of members) {
+    writer.text(name);
+    writer.text(text);
   }
   return {
     status: error.status,

@@ -57,26 +57,26 @@ export function encodeJson(compiled: CompiledModel, shapeName: string, value: un
   return writer.finish();
 }
 
-/** `{"__type": code, "message": ...}`, status from the error. `serviceName` decides on headers of a single service. */
+/** What an error says, in JSON and in CBOR: `{"__type": code, "message": ...}`, and the members of its own shape. */
+export function errorMembers(error: ServiceError): Readonly<Record<string, string>> {
+  // SerializationException spells it with a capital (recorded from Kinesis); everything else does not.
+  const name = error.code === "SerializationException" ? "Message" : "message";
+  return { __type: error.code, ...(error.message === "" ? {} : { [name]: error.message }), ...error.members };
+}
+
+/** Status from the error. `serviceName` decides on headers of a single service. */
 export function encodeJsonError(
   error: ServiceError,
   requestId: string,
   contentType: string = JSON_CONTENT_TYPE,
   serviceName = "",
 ): WireResponse {
-  const body: Record<string, string> = { __type: error.code };
-  if (error.message !== "") body[messageMember(error)] = error.message;
-  Object.assign(body, error.members);
   return {
     status: error.status,
     headers: errorHeaders(error, serviceName, contentType, requestId),
-    body: Buffer.from(JSON.stringify(body), "utf8"),
+    body: Buffer.from(JSON.stringify(errorMembers(error)), "utf8"),
   };
 }
-
-/** SerializationException spells it with a capital (recorded from Kinesis); everything else does not. */
-export const messageMember = (error: ServiceError): "message" | "Message" =>
-  error.code === "SerializationException" ? "Message" : "message";
 
 /** The headers of an answer. Kinesis alone adds a second, longer identifier. */
 export function jsonHeaders(serviceName: string, contentType: string, requestId: string): Record<string, string> {

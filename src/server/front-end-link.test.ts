@@ -302,4 +302,21 @@ describe("a front-end that strangers have taken over", () => {
     await pause(20);
     expect(handled).toBe(before);
   });
+
+  test("is not listened to any longer when it asks on and reads no answers", async () => {
+    const [engine, far] = await pipePair();
+    let handled = 0;
+    const answer = async (): Promise<WireResponse> => {
+      handled += 1;
+      return { status: 200, headers: {}, body: Buffer.alloc(60_000) };
+    };
+    const limits = { requestCountMax: 4, totalAnswerBytesMax: 100_000 };
+    const { broken } = engineEnd(engine, { handle: answer, limits });
+    far.pause();
+    for (let id = 1; id < 2_000 && broken.length === 0; id++) {
+      for (const piece of asks([id])) far.write(piece);
+      await until(() => handled === id || broken.length === 1);
+    }
+    expect(String(broken[0])).toContain("does not read the answers");
+  });
 });

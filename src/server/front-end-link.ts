@@ -11,7 +11,7 @@ import {
   jsonFrame,
   openFrame,
 } from "../http/frames.ts";
-import { SHORT_ANSWER_BYTES_MAX } from "../http/limits.ts";
+import { type HttpLimits, SHORT_ANSWER_BYTES_MAX } from "../http/limits.ts";
 import { answerFrame, readRequest } from "../http/wire-frames.ts";
 import type { WireRequest, WireResponse } from "../protocol/wire.ts";
 
@@ -35,6 +35,10 @@ const REPORT_LENGTH_MAX = 4096;
 
 /** A front-end serves HTTP and HTTPS, each within the limits. */
 const PORT_COUNT = 2;
+
+/** More answers than that cannot wait for a front-end that keeps the limits: a request counts until its client has the answer. */
+const unreadBytesMax = (limits: HttpLimits): number =>
+  PORT_COUNT * (limits.totalAnswerBytesMax + limits.requestCountMax * SHORT_ANSWER_BYTES_MAX);
 
 /**
  * The engine's end of a front-end's pipe: requests come in, answers go out. A front-end reads what strangers send, so that
@@ -106,6 +110,8 @@ export class FrontEndLink {
     const { limits } = this.#options.settings;
     if (this.#running.has(id) || this.#streams.has(id)) throw new FrameError("two requests with one id");
     if (this.runningCount >= PORT_COUNT * limits.requestCountMax) throw new FrameError("more requests than allowed");
+    if (this.#writer.unreadBytes > unreadBytesMax(limits))
+      throw new FrameError("it asks, and does not read the answers");
     const request = readRequest(payload);
     const bytes = request?.body.length ?? 0;
     if (this.#bodyBytes + bytes > PORT_COUNT * limits.totalBodyBytesMax)

@@ -52,8 +52,8 @@ export interface FrontEndProcess {
 }
 
 /**
- * Starts a front-end process. It gets nothing of this one's environment and no secret among its arguments; what it has to
- * know comes over the pipe.
+ * Starts a front-end process. Throws when the operating system has no room for one. It gets nothing of this one's environment
+ * and no secret among its arguments; what it has to know comes over the pipe.
  */
 export function startFrontEndProcess(options: FrontEndProcessOptions): FrontEndProcess {
   const { settings, clock, onError } = options;
@@ -63,6 +63,9 @@ export function startFrontEndProcess(options: FrontEndProcessOptions): FrontEndP
     { stdio: ["ignore", "ignore", "pipe", "pipe", "ipc"], env: {}, serialization: "json" },
   );
   const ended = endOf(child);
+  // Out of file descriptors: node makes a child without any pipes then, whatever its type says.
+  const pipe = (child.stdio as ChildProcess["stdio"] | undefined)?.[3] as Duplex | null | undefined;
+  if (pipe === undefined || pipe === null) throw new Error("there are no file descriptors for a front end");
   /** Connections on their way. Kept open here until they are there: node forgets those of a process that dies meanwhile. */
   const handing = new Map<number, Socket>();
   let lastId = 0;
@@ -87,7 +90,7 @@ export function startFrontEndProcess(options: FrontEndProcessOptions): FrontEndP
   ready.catch(() => {});
   const link = new FrontEndLink({
     ...options,
-    pipe: child.stdio[3] as Duplex,
+    pipe,
     ready: () => becomeReady(),
     taken: letGo,
     broken(error) {
@@ -127,7 +130,7 @@ function endOf(child: ChildProcess): Promise<FrontEndEnd> {
     lastWords = (lastWords + text).slice(-LAST_WORDS_LENGTH_MAX);
   });
   return new Promise((resolve) => {
-    child.once("error", (error) => resolve({ how: error.message, lastWords }));
+    child.on("error", (error) => resolve({ how: error.message, lastWords }));
     child.once("exit", (code, signal) => resolve({ how: signal ?? `code ${code}`, lastWords }));
   });
 }

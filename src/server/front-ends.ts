@@ -134,15 +134,26 @@ class FrontEndPool implements FrontEnds {
       log.warn(`front end ${number} ended (${how}): its connections are closed, and another one takes its place`, {
         lastWords,
       });
-      const isShortLived = clock.monotonicMs() - startedMs < SHORT_LIFE_MS;
-      clock.after(isShortLived ? PAUSE_MS : 0, () => {
-        if (!this.#isClosing) this.#startOne(number);
-      });
+      this.#startLater(number, clock.monotonicMs() - startedMs < SHORT_LIFE_MS ? PAUSE_MS : 0);
     };
     // One that ends before it is ready is replaced like any other; who waits for the first ones is told by `ready`.
     serve().catch(() => {});
     void replace();
     return frontEnd;
+  }
+
+  /** Again and again: what is missing (file descriptors, memory) may be there after a while. */
+  #startLater(number: number, pauseMs: number): void {
+    const { clock, onError } = this.#options;
+    clock.after(pauseMs, () => {
+      if (this.#isClosing) return;
+      try {
+        this.#startOne(number);
+      } catch (error) {
+        onError(error);
+        this.#startLater(number, PAUSE_MS);
+      }
+    });
   }
 
   /** Every so often, so that a front-end knows that the engine is there. */

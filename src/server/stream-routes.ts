@@ -27,7 +27,8 @@ const matching = (value: unknown, pattern: RegExp, what: string): string => {
   return value;
 };
 
-const choice = (body: Record<string, unknown>): StreamChoice => ({
+/** Which stream a request is about. Throws ValidationException. */
+export const choice = (body: Record<string, unknown>): StreamChoice => ({
   name: matching(body["stream"], /^[a-zA-Z0-9_.-]{1,128}$/, "the name of a stream"),
   accountId: (body["accountId"] ?? null) === null ? null : matching(body["accountId"], /^\d{12}$/, "an account id"),
   region: (body["region"] ?? null) === null ? null : matching(body["region"], /^[a-z0-9-]{1,32}$/, "a Region"),

@@ -4,6 +4,7 @@ import type { SuiteName } from "../envelope/suite.ts";
 import { setStreamSuite } from "../services/kinesis/stream-suite.ts";
 import type { MetadataStore } from "../store/metadata-store.ts";
 import type { AdminRoutes } from "./admin-socket.ts";
+import { choice } from "./stream-routes.ts";
 
 interface StreamSuiteDeps {
   readonly store: MetadataStore;
@@ -17,22 +18,13 @@ const SUITES: Readonly<Record<string, SuiteName | null>> = { aes: "aes", xchacha
 export function streamSuiteRoutes({ store, clock, chosen }: StreamSuiteDeps): AdminRoutes {
   return {
     "POST /streams/suite": async (body) => {
-      const { stream, suite: wanted } = body;
+      const { suite: wanted } = body;
       if (typeof wanted !== "string" || !Object.hasOwn(SUITES, wanted))
         throw new ServiceError("ValidationException", "suite must be aes, xchacha or default.");
-      if (typeof stream !== "string" || !/^[a-zA-Z0-9_.-]{1,128}$/.test(stream))
-        throw new ServiceError("ValidationException", "stream must be the name of a stream.");
-      const accountId = named(body, "accountId", /^\d{12}$/) ?? chosen.accountId;
-      const region = named(body, "region", /^[a-z0-9-]{1,32}$/) ?? chosen.region;
-      await setStreamSuite({ metadata: store, clock }, { accountId, region, name: stream }, SUITES[wanted] ?? null);
-      return { stream, accountId, region, suite: wanted };
+      const { name, accountId: account, region: inRegion } = choice(body);
+      const of = { accountId: account ?? chosen.accountId, region: inRegion ?? chosen.region, name };
+      await setStreamSuite({ metadata: store, clock }, of, SUITES[wanted] ?? null);
+      return { stream: name, accountId: of.accountId, region: of.region, suite: wanted };
     },
   };
-}
-
-function named(body: Readonly<Record<string, unknown>>, field: string, pattern: RegExp): string | null {
-  const value = body[field] ?? null;
-  if (value === null) return null;
-  if (typeof value === "string" && pattern.test(value)) return value;
-  throw new ServiceError("ValidationException", `${field} is not one.`);
 }

@@ -32,7 +32,11 @@ export class RecordReader implements Reader {
     const bytes = this.#store.atHand?.(key);
     if (bytes === undefined) return this.#fetch(from, key, seen);
     if (seen !== null && !seen.has(key)) seen.set(key, bytes);
-    return Promise.resolve(bytes === null ? null : this.#decode(from, key, bytes));
+    try {
+      return Promise.resolve(bytes === null ? null : this.#decode(from, key, bytes));
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   async #fetch<T>(from: Table<T>, key: StoreKey, seen: Map<StoreKey, MetadataBytes | null> | null): Promise<T | null> {

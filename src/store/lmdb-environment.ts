@@ -3,6 +3,7 @@ import { open as openFile } from "node:fs/promises";
 import { constants } from "node:os";
 import { dirname } from "node:path";
 import { type Database, open, type RootDatabase } from "lmdb";
+import { requireWhole } from "./lmdb-file.ts";
 
 export type LmdbDatabase = Database<Buffer, Buffer>;
 
@@ -60,6 +61,7 @@ export class StoreFailure extends Error {
 export async function openLmdbEnvironment(path: string, options: LmdbOptions): Promise<LmdbEnvironment> {
   // LMDB would create them readable by others.
   for (const file of [path, `${path}-lock`]) await (await openFile(file, "a", 0o600)).close();
+  await requireWhole(path);
   const root = open<Buffer, Buffer>({
     path,
     noSubdir: true,

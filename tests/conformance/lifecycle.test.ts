@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { connect, constants } from "node:http2";
 import { GetRecordsCommand, GetShardIteratorCommand, PutRecordCommand } from "@aws-sdk/client-kinesis";
@@ -32,6 +32,18 @@ async function start(options: StartOptions): Promise<RunningServer> {
 }
 
 describe("start", () => {
+  test("a store that was cut off or emptied is refused in words, and nothing is made in its place", async () => {
+    const dataDir = join(directory(), "cut");
+    await waxsealOk(["init", "--data-dir", dataDir]);
+    const credentials = readFileSync(join(dataDir, "private/root-credentials.json"), "utf8");
+    const path = join(dataDir, "store/metadata.mdb");
+    truncateSync(path, statSync(path).size / 2);
+    await expect(startServer({ dataDir })).rejects.toThrow(/metadata\.mdb is cut off/);
+    truncateSync(path, 0);
+    await expect(startServer({ dataDir })).rejects.toThrow(/store is empty, though/);
+    expect(readFileSync(join(dataDir, "private/root-credentials.json"), "utf8")).toBe(credentials);
+  });
+
   test("an empty directory is ready within two seconds, and private to its owner", async () => {
     const dataDir = join(directory(), "new");
     const server = await start({ dataDir, https: true });

@@ -19,8 +19,9 @@ const SERVER_VALUES = ["base", "crypto", "store", "envelope", "seal", ...REQUEST
 const EVERYTHING = ["*"];
 
 export const ROOMS: readonly Room[] = [
-  // The composition root names every concrete part; nothing but the command line starts it.
-  { name: "main", pattern: /^src\/main\.ts$/, values: EVERYTHING, types: [] },
+  // The composition root names every concrete part; nothing but the command line starts it. opened.ts: the data directory;
+  // main.ts: a server on it; offline.ts: what commands do without one.
+  { name: "main", pattern: /^src\/(main|opened|offline)\.ts$/, values: EVERYTHING, types: [] },
   { name: "config", pattern: /^src\/config\.ts$/, values: ["base"], types: [] },
   { name: "base", pattern: /^src\/base\//, values: [], types: [] },
   { name: "crypto", pattern: /^src\/crypto\//, values: ["base"], types: [] },
@@ -78,7 +79,7 @@ export const PACKAGES: readonly { readonly name: RegExp; readonly allowed: RegEx
   {
     name: /^lmdb$/,
     allowed: /^src\/store\/(lmdb-[^/]*\.ts$|[^/]+\/)/,
-    instead: "depend on the port in src/store/ and let main.ts hand the adapter in",
+    instead: "depend on the port in src/store/ and let opened.ts name the adapter",
   },
   { name: /^commander$/, allowed: /^(src\/cli|bench)\//, instead: "keep the command line in src/cli/" },
   {

@@ -1,5 +1,6 @@
 /** What was acknowledged, what was read, and what must never be: the model that a simulated stream service is held against. */
 import { createHash } from "node:crypto";
+import { asBuffer } from "../../base/bytes.ts";
 import type { Block } from "../../store/record-log.ts";
 import type { Witness } from "./simulated-server.ts";
 
@@ -79,14 +80,14 @@ export class Ledger implements Witness {
 
   block(_streamId: string, { bytes }: Block): void {
     if (!this.#holdsCanary(bytes)) return;
-    const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
+    const text = asBuffer(bytes).toString("latin1");
     const found = text.split(`${this.marker}|`).slice(1);
     for (const part of found) this.#inClear.add(part.slice(0, part.indexOf("|")));
     if (found.length === 0) this.violated("a partition key without its payload in the record log");
   }
 
   #holdsCanary(bytes: Uint8Array): boolean {
-    const all = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const all = asBuffer(bytes);
     return this.#forms.some((form) => all.includes(form));
   }
 

@@ -5,6 +5,8 @@ import type { Reader } from "../../store/table.ts";
 import { applications, leases, streamIndex } from "./records.ts";
 import type { StreamLookup } from "./row.ts";
 
+/** Soon after the start, so that a server that is restarted often cleans up too, and from then on every hour. */
+const FIRST_SWEEP_MS = 60_000;
 const SWEEP_INTERVAL_MS = 3_600_000;
 const PAGE_COUNT = 500;
 
@@ -55,14 +57,14 @@ export function createCleaning(deps: CleaningDeps): () => () => Promise<void> {
       } catch (error) {
         deps.onError(error);
       }
-      if (!stopped) next();
+      if (!stopped) next(SWEEP_INTERVAL_MS);
     };
-    const next = (): void => {
-      cancel = deps.clock.after(SWEEP_INTERVAL_MS, () => {
+    const next = (delayMs: number): void => {
+      cancel = deps.clock.after(delayMs, () => {
         running = round();
       });
     };
-    next();
+    next(FIRST_SWEEP_MS);
     return async () => {
       stopped = true;
       cancel();

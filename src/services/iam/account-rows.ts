@@ -45,11 +45,7 @@ import {
   untagOidcProvider,
   updateThumbprints,
 } from "./operations/oidc-providers.ts";
-import type { Row } from "./row.ts";
-import type { Operations } from "./shapes.generated.ts";
-
-// oxlint-disable-next-line no-explicit-any -- as in api.ts: targets differ from row to row and never leave theirs
-type Table = { readonly [Name in keyof Operations]?: Row<Name, any> };
+import type { Rows } from "./row.ts";
 
 export function accountRows(deps: {
   readonly random: Random;
@@ -104,5 +100,5 @@ export function accountRows(deps: {
     ListServerCertificates: listServerCertificates,
     GetLoginProfile: getLoginProfile,
     GetAccountPasswordPolicy: getAccountPasswordPolicy,
-  } satisfies Table;
+  } satisfies Rows;
 }

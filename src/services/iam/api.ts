@@ -43,14 +43,9 @@ import {
 } from "./operations/roles.ts";
 import { simulateCustomPolicy, simulatePrincipalPolicy } from "./operations/simulate.ts";
 import { createUser, deleteUser, getUser, listUsers, updateUser } from "./operations/users.ts";
-import type { Row } from "./row.ts";
+import type { Rows } from "./row.ts";
 import type { PolicySimulator } from "./simulator.ts";
 import { model } from "./shapes.generated.ts";
-import type { Operations } from "./shapes.generated.ts";
-
-/** Each row has the types of its operation; what its target is, is its own affair. */
-// oxlint-disable-next-line no-explicit-any -- targets differ from row to row and never leave theirs
-type Table = { readonly [Name in keyof Operations]?: Row<Name, any> };
 
 export interface IamDeps {
   readonly random: Random;
@@ -138,7 +133,7 @@ export function createIamService(deps: IamDeps): Service {
     GetContextKeysForPrincipalPolicy: getContextKeysForPrincipalPolicy(deps.simulator),
 
     ...accountRows(deps),
-  } satisfies Table;
+  } satisfies Rows;
   return {
     model,
     operations,

@@ -50,7 +50,7 @@ export interface EntityKind<Entity extends EntityRecord, Named> {
   readonly idOf: (entity: Entity) => string;
   readonly arnOf: (accountId: string, path: string, name: string) => string;
   readonly attachedMax: number;
-  /** Characters that are not white space, over all inline policies. */
+  /** Of all inline policies together, counted as `policySize` does. */
   readonly inlineSizeMax: number;
 }
 

@@ -13,17 +13,17 @@ export const TAGS_MAX = 50;
 export const USERS_PER_ACCOUNT_MAX = 5_000;
 export const ROLES_PER_ACCOUNT_MAX = 1_000;
 export const POLICIES_PER_ACCOUNT_MAX = 1_500;
-/** Characters that are not white space, over all inline policies of a user. */
+/** Characters as `policySize` counts them, over all inline policies of a user. */
 export const USER_POLICY_SIZE_MAX = 2_048;
 /** The same, of a group. */
 export const GROUP_POLICY_SIZE_MAX = 5_120;
 /** The same, of a role. */
 export const ROLE_POLICY_SIZE_MAX = 10_240;
-/** Characters that are not white space, of a role's trust policy: AWS's default, which it raises to 4,096 on request (unverified). */
+/** Counted the same way, of a role's trust policy: AWS's default, which it raises to 4,096 on request (unverified). */
 export const TRUST_POLICY_SIZE_MAX = 2_048;
 /** How long a role's sessions may last where its maximum is not set (IAM API Reference, CreateRole). */
 export const MAX_SESSION_SECONDS_DEFAULT = 3_600;
-/** Characters that are not white space, of one version of a managed policy. */
+/** Counted the same way, of one version of a managed policy. */
 export const MANAGED_POLICY_SIZE_MAX = 6_144;
 
 /** The account part of the ARNs of policies that come with the service. */

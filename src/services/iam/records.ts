@@ -112,7 +112,7 @@ export interface InstanceProfileRecord {
 export interface OidcProviderRecord {
   readonly accountId: string;
   readonly arn: string;
-  /** `https://` and what stands in the ARN. */
+  /** The scheme (oidc-url.ts) and what stands in the ARN. */
   readonly url: string;
   readonly clientIds: readonly string[];
   readonly thumbprints: readonly string[];

@@ -30,7 +30,7 @@ export interface RoleSource {
 
 const ACCOUNT_ID = /^\d{12}$/;
 const ROLE_RESOURCE = /^role\/(?:[!-~]{1,510}\/)?([\w+=,.@-]{1,64})$/;
-/** `https://`, a host with perhaps a path: what an ARN can be made of. Longer than any URL that IAM takes. */
+/** A scheme, a host with perhaps a path: what an ARN can be made of. Longer than any URL that IAM takes. */
 const ISSUER = /^https?:\/\/([!-~]{1,255})$/;
 
 /** `compileTrustPolicy` throws for a document that is none; then nobody can assume the role. */

@@ -37,6 +37,10 @@ export async function accountOf(read: Reader, accountId: string): Promise<Accoun
   return account;
 }
 
+/** IAM's table or a part of it: each row has the types of its operation; what its target is, is its own affair. */
+// oxlint-disable-next-line no-explicit-any -- targets differ from row to row and never leave theirs
+export type Rows = { readonly [Name in keyof Operations]?: Row<Name, any> };
+
 /** `aws:RequestTag/…` and `aws:TagKeys`. */
 export const requestTagContext = (tags: readonly WireTag[] | undefined): ContextValues =>
   tags === undefined || tags.length === 0
@@ -63,6 +67,18 @@ export function creationChecks(
     { action: tagAction, resource, resourceAccountId, context },
   ];
 }
+
+/** The same for a user or role, which may be made with a permissions boundary. */
+export const boundedCreationChecks = (
+  accountId: string,
+  arn: string,
+  { action, tagAction }: { readonly action: string; readonly tagAction: string },
+  input: { readonly PermissionsBoundary?: string | undefined; readonly Tags?: readonly WireTag[] | undefined },
+): readonly AccessCheck[] => {
+  const { PermissionsBoundary, Tags } = input;
+  const context = PermissionsBoundary === undefined ? {} : { "iam:PermissionsBoundary": PermissionsBoundary };
+  return creationChecks({ action, resource: arn, resourceAccountId: accountId, context }, tagAction, Tags);
+};
 
 /** Access to one user. */
 export const userAccess = <Input extends { readonly UserName: string }>(

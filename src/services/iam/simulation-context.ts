@@ -11,7 +11,7 @@ const FORMS: Readonly<Partial<Record<string, RegExp>>> = {
 };
 
 /** Names are compared without regard to case, by ASCII letters alone, as in real requests. */
-const folded = (name: string): string => name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+export const foldedKey = (name: string): string => name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 
 /** Of the principal: what is known of it holds unless the request says otherwise. @throws InvalidInput */
 export function simulationContext(
@@ -23,7 +23,7 @@ export function simulationContext(
   for (const { ContextKeyName: name, ContextKeyValues: values = [], ContextKeyType: type = "string" } of entries ??
     []) {
     if (name === undefined) throw invalidInput("Each context entry needs a ContextKeyName.");
-    const key = folded(name);
+    const key = foldedKey(name);
     if (given.has(key)) throw invalidInput(`The context key ${name} is given more than once.`);
     given.add(key);
     context.set(key, valueOf(name, values, type));

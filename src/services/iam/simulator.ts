@@ -2,6 +2,7 @@
 import type { Simulation } from "../../authz/simulate.ts";
 import type { AuthorizationRequest, CompiledPolicy } from "../../authz/types.ts";
 import { invalidInput } from "./errors.ts";
+import { foldedKey } from "./simulation-context.ts";
 import type { Pace } from "./simulation-pace.ts";
 import type { PolicySourceType } from "./shapes.generated.ts";
 
@@ -79,7 +80,7 @@ export const givenPolicies = (
     name === "PolicyInputList" ? "identity" : "boundary",
   );
 
-/** The keys of several documents, each once, as the first of them writes it. */
+/** The keys of several documents, each once, as the first of them writes it: under the names that the evaluator compares. */
 export async function contextKeysOfAll(
   simulator: PolicySimulator,
   policies: readonly SimulatedPolicy[],
@@ -89,7 +90,7 @@ export async function contextKeysOfAll(
   for (const { document } of policies) {
     await pace.spend(document.length * COMPILE_STEPS);
     for (const name of simulator.contextKeysOf(document)) {
-      const folded = name.toLowerCase();
+      const folded = foldedKey(name);
       if (!names.has(folded)) names.set(folded, name);
     }
   }

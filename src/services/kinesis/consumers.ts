@@ -104,18 +104,30 @@ export async function consumersOf(
   return { present: all.filter(isPresent), gone: all.filter((record) => !isPresent(record)) };
 }
 
-/** To be written with every change: counts it, and takes away what is gone. */
-export async function changeWrites(
-  read: Reader,
-  streamId: string,
-  gone: readonly ConsumerRecord[],
-): Promise<readonly Write[]> {
-  const changes = await read.get(consumerChanges, [streamId]);
-  return [
-    ...gone.map(({ name }) => consumers.remove([streamId, name])),
-    consumerChanges.put([streamId], { count: (changes?.count ?? 0) + 1 }),
-  ];
+/** The consumers of a stream of which some are about to change. */
+export interface ChangingConsumers {
+  readonly present: readonly ConsumerRecord[];
+  readonly gone: readonly ConsumerRecord[];
+  readonly changeCount: number;
 }
+
+/**
+ * The same, for a change of them. The count of changes is read in front of the list, which is not part of what a commit
+ * expects: a change of which the list did not know yet makes the operation run again.
+ */
+export async function consumersToChange(read: Reader, streamId: string, nowMs: number): Promise<ChangingConsumers> {
+  const changes = await read.get(consumerChanges, [streamId]);
+  return { ...(await consumersOf(read, streamId, nowMs)), changeCount: changes?.count ?? 0 };
+}
+
+const removeAll = (streamId: string, records: readonly ConsumerRecord[]): readonly Write[] =>
+  records.flatMap((record) => [consumers.remove([streamId, record.name]), removePolicy(streamId, record)]);
+
+/** To be written with every change: counts it, and takes away what is gone. */
+export const changeWrites = (streamId: string, { gone, changeCount }: ChangingConsumers): readonly Write[] => [
+  ...removeAll(streamId, gone),
+  consumerChanges.put([streamId], { count: changeCount + 1 }),
+];
 
 /** The part of a resource policy's key that names a consumer (`kinesis.policy`). */
 const policyPart = ({ name, createdAtMs }: ConsumerRecord): string => `consumer/${name}:${epochSeconds(createdAtMs)}`;
@@ -124,17 +136,10 @@ export const removePolicy = (streamId: string, consumer: ConsumerRecord): Write 
   resourcePolicies.remove([streamId, policyPart(consumer)]);
 
 /** All that a stream's consumers leave in the store goes with the stream. */
-export async function removeAllConsumers(read: Reader, streamId: string, nowMs: number): Promise<readonly Write[]> {
-  const { present, gone } = await consumersOf(read, streamId, nowMs);
-  // Read, so that one that is registered meanwhile makes the deletion run again.
-  await read.get(consumerChanges, [streamId]);
-  const all = [...present, ...gone];
-  return [
-    ...all.map(({ name }) => consumers.remove([streamId, name])),
-    ...all.map((consumer) => removePolicy(streamId, consumer)),
-    consumerChanges.remove([streamId]),
-  ];
-}
+export const removeAllConsumers = (streamId: string, { present, gone }: ChangingConsumers): readonly Write[] => [
+  ...removeAll(streamId, [...present, ...gone]),
+  consumerChanges.remove([streamId]),
+];
 
 /** A check on a consumer. Its tags are conditions, if it exists. */
 export async function checkOnConsumer(read: Reader, action: string, target: ConsumerTarget): Promise<AccessCheck> {

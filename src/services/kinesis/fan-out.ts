@@ -51,7 +51,7 @@ export class FanOut {
   telling(log: RecordLog): RecordLog {
     return {
       append: (shard, block) => log.append(shard, block).then(() => this.#appended(shard)),
-      replace: (...given) => log.replace(...given),
+      replace: (shard, blocks) => log.replace(shard, blocks),
       read: (shard, fromIndex, limits) => log.read(shard, fromIndex, limits),
       last: (shard) => log.last(shard),
       firstIndexAt: (shard, timeMs) => log.firstIndexAt(shard, timeMs),
@@ -92,12 +92,6 @@ export class FanOut {
     this.#places.clear();
     this.#cancelLook?.();
     this.#cancelLook = null;
-  }
-
-  get subscriberCount(): number {
-    let count = 0;
-    for (const subscribers of this.#byShard.values()) count += subscribers.size;
-    return count;
   }
 
   /** While there is anybody, looks for changes; one timer for all, and nothing is read while nothing has changed. */

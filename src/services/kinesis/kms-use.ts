@@ -1,6 +1,6 @@
 /**
  * How often KMS was called for each stream, by month, key and operation: what AWS would bill for. Counted are calls, refused
- * ones too; a data key from the cache, whose use is only authorized anew, is none.
+ * ones too (but for DescribeKey, which resolves the key); a data key from the cache, whose use is only authorized anew, is none.
  */
 import type { Clock } from "../../base/clock.ts";
 import type { DataKeyScope, KeyService } from "../../envelope/key-service.ts";

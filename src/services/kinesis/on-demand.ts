@@ -109,9 +109,15 @@ export function createOnDemand(deps: OnDemandDeps): OnDemand {
   let working: Promise<void> = Promise.resolve();
   let cancel = (): void => undefined;
 
-  /** Judges the window that has ended; answers with what the next one begins with. */
-  const judge = async (stream: StreamRecord, seconds: number): Promise<Measured> => {
-    const { arrivals, calm } = measured.get(stream.streamId) ?? { arrivals: new Map(), calm: new Map() };
+  const measuredOf = (streamId: string): Measured => {
+    let of = measured.get(streamId);
+    if (of === undefined) measured.set(streamId, (of = { arrivals: new Map(), calm: new Map() }));
+    return of;
+  };
+
+  /** Judges the window that has ended. */
+  const judge = async (stream: StreamRecord, ended: Measured | undefined, seconds: number): Promise<void> => {
+    const { arrivals, calm } = ended ?? { arrivals: new Map(), calm: new Map() };
     const shards = (await shardMaps.of(stream)).shards.map(({ record }) => record);
     const load = (index: number): number => loadOf(arrivals.get(index), seconds);
     const calmNow = new Map<number, number>();
@@ -121,8 +127,8 @@ export function createOnDemand(deps: OnDemandDeps): OnDemand {
       statusOf(stream, clock.wallMs()) === "ACTIVE"
         ? changesFor(shards, boundsOf(stream), load, (index) => calmNow.get(index) ?? 0)
         : [];
+    measuredOf(stream.streamId).calm = calmNow;
     if (changes.length > 0) await commit(stream, changes);
-    return { arrivals: new Map(), calm: calmNow };
   };
 
   const commit = async (stream: StreamRecord, changes: readonly ShardChange[]): Promise<void> => {
@@ -141,46 +147,46 @@ export function createOnDemand(deps: OnDemandDeps): OnDemand {
   };
 
   const judgeAll = async (seconds: number): Promise<void> => {
-    const next = new Map<string, Measured>();
+    // What arrives from here on belongs to the next window, whatever becomes of this one: counted twice, it would split shards.
+    const ended = measured;
+    measured = new Map();
     let after: readonly string[] | undefined;
     for (;;) {
       const page = await reader.list(streams, { prefix: [], after, limit: PAGE_COUNT });
       for (const { value } of page) {
         if (!running) return;
-        if (value.mode === "ON_DEMAND" && value.deletedAtMs === null)
-          next.set(value.streamId, await judge(value, seconds));
+        if (value.mode !== "ON_DEMAND" || value.deletedAtMs !== null) continue;
+        // One stream that cannot be judged keeps no other from it.
+        await judge(value, ended.get(value.streamId), seconds).catch((error: unknown) => deps.failed?.(error));
       }
       after = page.at(-1)?.id;
-      if (page.length < PAGE_COUNT) break;
+      if (page.length < PAGE_COUNT) return;
     }
-    measured = next;
   };
 
   const tick = (beganMs: number): void => {
     const nowMs = clock.monotonicMs();
     working = judgeAll((nowMs - beganMs) / 1000).catch((error: unknown) => deps.failed?.(error));
-    void working.then(() => wait());
+    void working.then(() => wait(nowMs));
   };
 
-  const wait = (): void => {
-    if (!running) return;
-    const beganMs = clock.monotonicMs();
-    cancel = clock.after(WINDOW_MS, () => tick(beganMs));
+  /** For the window that began then to be over: WINDOW_MS from now, so that one that took long does not make the next one short. */
+  const wait = (beganMs: number): void => {
+    if (running) cancel = clock.after(WINDOW_MS, () => tick(beganMs));
   };
 
   return {
     count(stream, shardIndex, records, count) {
       if (stream.mode !== "ON_DEMAND") return;
-      let of = measured.get(stream.streamId);
-      if (of === undefined) measured.set(stream.streamId, (of = { arrivals: new Map(), calm: new Map() }));
-      let arrivals = of.arrivals.get(shardIndex);
-      if (arrivals === undefined) of.arrivals.set(shardIndex, (arrivals = { bytes: 0, records: 0 }));
+      const { arrivals: byShard } = measuredOf(stream.streamId);
+      let arrivals = byShard.get(shardIndex);
+      if (arrivals === undefined) byShard.set(shardIndex, (arrivals = { bytes: 0, records: 0 }));
       arrivals.records += count;
       for (let at = 0; at < count; at++) arrivals.bytes += contentBytes(records[at] as PlainRecord);
     },
     start() {
       running = true;
-      wait();
+      wait(clock.monotonicMs());
       return async () => {
         running = false;
         cancel();

@@ -111,8 +111,9 @@ class Putting {
       } catch (error) {
         // An error would have the caller put everything again, what is placed already too.
         if (!this.#placedSome) throw error;
-        for (const batch of pending)
-          this.#settle(batch, { kind: "placed", firstIndex: 0, arrivalMs: 0, placedCount: 0 });
+        for (const { shard, positions } of pending) {
+          for (const position of positions) this.results[position] ??= { kind: "failed", shardId: shard.shardId };
+        }
         return;
       }
     }

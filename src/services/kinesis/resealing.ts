@@ -63,11 +63,12 @@ export function createResealing(deps: ResealingDeps): Resealing {
     return fresh;
   };
 
-  /** Unless another request has taken the job's place. */
+  /** Unless it ended, or another request has taken its place. */
   const save = async (streamId: string, job: ResealJob): Promise<void> => {
     const key = resealJobs.key([streamId]);
     const value = await metadata.get(key);
-    if (value === null || resealJobs.decode(value).id !== job.id) return;
+    const stored = value === null ? null : resealJobs.decode(value);
+    if (stored?.id !== job.id || stored.state !== "RUNNING") return;
     await metadata.commit({ expect: [{ key, value }], writes: [resealJobs.put([streamId], job)] });
   };
 

@@ -46,7 +46,7 @@ export interface TrustQuestion {
 /**
  * The checks on a role that is to be assumed: the trust policy must agree, as a key's policy must, and so it must to the
  * session's tags and source identity, inherited ones too (IAM User Guide, "Passing session tags", "Source identity"). A role
- * that does not exist trusts nobody, which makes its refusal the same as any other.
+ * that is not there trusts nobody, so that its refusal is the same as any other.
  */
 export async function roleAccess(
   deps: Pick<StsDeps, "roles">,

@@ -46,8 +46,8 @@ export class Life {
     const result = await run();
     if (isLast) this.end();
     await this.#turn();
-    // oxlint-disable-next-line typescript/no-unnecessary-condition -- it may have died during the waits
-    return this.#isAlive ? result : await never();
+    // It may have died during the waits.
+    return this.isAlive ? result : await never();
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Reader } from "../../../store/table.ts";
 import type { Operation } from "../../../gateway/contract.ts";
 import { boundaryContext, entityAccess, entityResource, existingEntity, putEntity } from "../entities.ts";
 import type { BoundedRecord, EntityKind, EntityTarget } from "../entities.ts";
@@ -8,6 +9,21 @@ import { describe } from "../row.ts";
 import type { Nothing } from "../shapes.generated.ts";
 
 type WithBoundary = { readonly PermissionsBoundary: string };
+
+/** The boundary that a user or role is made with, if any. Throws unless the policy is there. */
+export async function boundaryOf(
+  read: Reader,
+  accountId: string,
+  { PermissionsBoundary }: { readonly PermissionsBoundary?: string | undefined },
+): Promise<string | null> {
+  return PermissionsBoundary === undefined ? null : await existingBoundary(read, accountId, PermissionsBoundary);
+}
+
+async function existingBoundary(read: Reader, accountId: string, arn: string): Promise<string> {
+  const policy = await findPolicy(read, accountId, arn);
+  if (policy === null) throw boundaryNotAttachable(arn);
+  return policy.arn;
+}
 
 /** PutUserPermissionsBoundary, PutRolePermissionsBoundary. */
 export const putPermissionsBoundary = <Entity extends BoundedRecord, Named>(
@@ -22,17 +38,16 @@ export const putPermissionsBoundary = <Entity extends BoundedRecord, Named>(
   async handle({ call, read }, input, target) {
     const { accountId } = call.principal;
     const entity = existingEntity(kind, target);
-    const policy = await findPolicy(read, accountId, input.PermissionsBoundary);
-    if (policy === null) throw boundaryNotAttachable(input.PermissionsBoundary);
+    const newArn = await existingBoundary(read, accountId, input.PermissionsBoundary);
     const audit = { resources: [entityResource(kind, entity)] };
     const { boundaryArn } = entity;
-    if (boundaryArn === policy.arn) return { output: {}, audit };
+    if (boundaryArn === newArn) return { output: {}, audit };
     return {
       output: {},
       writes: [
-        putEntity(kind, { ...entity, boundaryArn: policy.arn }),
+        putEntity(kind, { ...entity, boundaryArn: newArn }),
         ...(boundaryArn === null ? [] : await usePolicy(read, kind, entity, boundaryArn, { asBoundary: false })),
-        ...(await usePolicy(read, kind, entity, policy.arn, { asBoundary: true })),
+        ...(await usePolicy(read, kind, entity, newArn, { asBoundary: true })),
       ],
       audit,
     };

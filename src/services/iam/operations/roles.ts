@@ -1,16 +1,10 @@
+import { boundaryOf } from "./boundaries.ts";
 import type { Random } from "../../../base/random.ts";
 import type { Reader } from "../../../store/table.ts";
 import type { AccessKeyUse } from "../access-key-use.ts";
 import { boundaryContext, entityAccess, entityResource, existingEntity, putEntity, roleKind } from "../entities.ts";
 import type { EntityTarget } from "../entities.ts";
-import {
-  boundaryNotAttachable,
-  mustDelete,
-  mustDetachPolicies,
-  mustRemoveFromInstanceProfile,
-  quotaExceeded,
-  roleExists,
-} from "../errors.ts";
+import { mustDelete, mustDetachPolicies, mustRemoveFromInstanceProfile, quotaExceeded, roleExists } from "../errors.ts";
 import {
   encodedDocument,
   foldedName,
@@ -24,12 +18,11 @@ import {
 import type { CompilePolicy } from "../model.ts";
 import { requestedPage } from "../pagination.ts";
 import { trustPolicy } from "../policy-document.ts";
-import { findPolicy } from "../policy-lookup.ts";
 import { usePolicy } from "../policy-use.ts";
 import { boundPrincipals, principalDirectory, withAccountArns } from "../principal-directory.ts";
 import { accounts, roles, roleUses } from "../records.ts";
 import type { RoleRecord, RoleUseRecord } from "../records.ts";
-import { accountOf, creationChecks, describe, listAccess, responseElements } from "../row.ts";
+import { accountOf, boundedCreationChecks, describe, listAccess, responseElements } from "../row.ts";
 import type { Row } from "../row.ts";
 import type { CreateRoleRequest, Role } from "../shapes.generated.ts";
 import { tagsFrom, tagsOut } from "../tags.ts";
@@ -80,16 +73,11 @@ export const createRole = (deps: {
     const { accountId } = call.principal;
     return {
       target: { name: input.RoleName, record: await read.get(roles, [accountId, foldedName(input.RoleName)]) },
-      checks: creationChecks(
-        {
-          action: "iam:CreateRole",
-          resource: roleArn(accountId, input.Path ?? "/", input.RoleName),
-          resourceAccountId: accountId,
-          context:
-            input.PermissionsBoundary === undefined ? {} : { "iam:PermissionsBoundary": input.PermissionsBoundary },
-        },
-        "iam:TagRole",
-        input.Tags,
+      checks: boundedCreationChecks(
+        accountId,
+        roleArn(accountId, input.Path ?? "/", input.RoleName),
+        { action: "iam:CreateRole", tagAction: "iam:TagRole" },
+        input,
       ),
     };
   },
@@ -125,10 +113,7 @@ async function newRole(
   const path = input.Path ?? "/";
   const arn = roleArn(accountId, path, input.RoleName);
   const trust = await trustMembers(deps.compileTrustPolicy, read, input.AssumeRolePolicyDocument, arn);
-  const boundaryArn = input.PermissionsBoundary ?? null;
-  if (boundaryArn !== null && (await findPolicy(read, accountId, boundaryArn)) === null) {
-    throw boundaryNotAttachable(boundaryArn);
-  }
+  const boundaryArn = await boundaryOf(read, accountId, input);
   return {
     accountId,
     roleName: input.RoleName,

@@ -104,6 +104,16 @@ describe("SimulateCustomPolicy", () => {
     });
   });
 
+  test("names missing keys whose letters beyond ASCII have a lower case", async () => {
+    const room = await iamRoom();
+    const Condition = { StringEquals: { "aws:RequestTag/\u00c9quipe": "a" } };
+    const { EvaluationResults } = await room.run("SimulateCustomPolicy", {
+      PolicyInputList: [allow("kms:*", { Condition })],
+      ActionNames: ["kms:Encrypt"],
+    });
+    expect(EvaluationResults?.[0]?.MissingContextValues).toEqual(["aws:RequestTag/\u00c9quipe"]);
+  });
+
   test("takes a boundary and a policy of the resource, of another account, too", async () => {
     const room = await iamRoom();
     const base = {

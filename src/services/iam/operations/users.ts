@@ -1,24 +1,17 @@
+import { boundaryOf } from "./boundaries.ts";
 import type { Random } from "../../../base/random.ts";
 import type { Write } from "../../../store/metadata-store.ts";
 import type { Reader } from "../../../store/table.ts";
 import { userKind } from "../entities.ts";
-import {
-  boundaryNotAttachable,
-  mustDelete,
-  mustDetachPolicies,
-  mustRemoveFromGroups,
-  quotaExceeded,
-  userExists,
-} from "../errors.ts";
+import { mustDelete, mustDetachPolicies, mustRemoveFromGroups, quotaExceeded, userExists } from "../errors.ts";
 import { foldedName, newEntityId, userArn, USERS_PER_ACCOUNT_MAX } from "../model.ts";
 import { requestedPage } from "../pagination.ts";
-import { findPolicy } from "../policy-lookup.ts";
 import { renamePolicyUser, usePolicy } from "../policy-use.ts";
 import { accessKeys, accounts, groupMembers, renamedUsers, users } from "../records.ts";
 import type { UserRecord } from "../records.ts";
 import {
   accountOf,
-  creationChecks,
+  boundedCreationChecks,
   describe,
   existing,
   listAccess,
@@ -59,16 +52,11 @@ export const createUser = (random: Random): Row<"CreateUser", UserTarget> => ({
     const { accountId } = call.principal;
     return {
       target: { name: input.UserName, record: await read.get(users, [accountId, foldedName(input.UserName)]) },
-      checks: creationChecks(
-        {
-          action: "iam:CreateUser",
-          resource: userArn(accountId, input.Path ?? "/", input.UserName),
-          resourceAccountId: accountId,
-          context:
-            input.PermissionsBoundary === undefined ? {} : { "iam:PermissionsBoundary": input.PermissionsBoundary },
-        },
-        "iam:TagUser",
-        input.Tags,
+      checks: boundedCreationChecks(
+        accountId,
+        userArn(accountId, input.Path ?? "/", input.UserName),
+        { action: "iam:CreateUser", tagAction: "iam:TagUser" },
+        input,
       ),
     };
   },
@@ -77,10 +65,7 @@ export const createUser = (random: Random): Row<"CreateUser", UserTarget> => ({
     if (target.record !== null) throw userExists(input.UserName);
     const account = await accountOf(read, accountId);
     if (account.userCount >= USERS_PER_ACCOUNT_MAX) throw quotaExceeded("UsersPerAccount", USERS_PER_ACCOUNT_MAX);
-    const boundaryArn = input.PermissionsBoundary ?? null;
-    if (boundaryArn !== null && (await findPolicy(read, accountId, boundaryArn)) === null) {
-      throw boundaryNotAttachable(boundaryArn);
-    }
+    const boundaryArn = await boundaryOf(read, accountId, input);
     const path = input.Path ?? "/";
     const user: UserRecord = {
       accountId,

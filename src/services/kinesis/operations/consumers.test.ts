@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { TRANSITION_MS } from "../model.ts";
+import { consumers, resourcePolicies } from "../records.ts";
 import { ACCOUNT, principal, refusal, REGION, TestKinesis } from "../testing/harness.ts";
 
 const STREAM = `arn:aws:kinesis:${REGION}:${ACCOUNT}:stream/orders`;
@@ -40,6 +41,50 @@ describe("a consumer", () => {
     // The ARN of the first one names nobody any more.
     const old = kinesis.run("DescribeStreamConsumer", { ConsumerARN: Consumer.ConsumerARN });
     expect((await refusal(old)).code).toBe("ResourceNotFoundException");
+  });
+
+  test("counts against the twenty, and goes with its stream, even when another change began before it", async () => {
+    const kinesis = await room();
+    for (let at = 0; at < 19; at++) await register(kinesis, `c-${at}`);
+    /** A registration that is done as soon as the list of consumers was read for something else. */
+    const meanwhile = (name: string): void => {
+      const range = kinesis.metadata.range.bind(kinesis.metadata);
+      let isDone = false;
+      Object.assign(kinesis.metadata, {
+        range: async (query: Parameters<typeof range>[0]) => {
+          const answer = await range(query);
+          if (!isDone) {
+            isDone = true;
+            await register(kinesis, name);
+          }
+          return answer;
+        },
+      });
+    };
+    meanwhile("first");
+    expect((await refusal(register(kinesis, "second"))).code).toBe("LimitExceededException");
+    await kinesis.run("DeregisterStreamConsumer", { StreamARN: STREAM, ConsumerName: "c-0" });
+    kinesis.clock.advance(TRANSITION_MS);
+    meanwhile("third");
+    await kinesis.run("DeleteStream", { StreamARN: STREAM, EnforceConsumerDeletion: true });
+    expect(await kinesis.reader.list(consumers, { prefix: [], limit: 100 })).toEqual([]);
+  });
+
+  test("leaves no policy behind, not even one that was put while it was DELETING", async () => {
+    const kinesis = await room();
+    const ResourceARN = await register(kinesis);
+    kinesis.clock.advance(TRANSITION_MS);
+    await kinesis.run("DeregisterStreamConsumer", { ConsumerARN: ResourceARN });
+    const Statement = [
+      { Effect: "Allow", Principal: { AWS: ACCOUNT }, Action: "kinesis:SubscribeToShard", Resource: ResourceARN },
+    ];
+    await kinesis.run("PutResourcePolicy", {
+      ResourceARN,
+      Policy: JSON.stringify({ Version: "2012-10-17", Statement }),
+    });
+    kinesis.clock.advance(TRANSITION_MS);
+    await register(kinesis, "another");
+    expect(await kinesis.reader.list(resourcePolicies, { prefix: [], limit: 100 })).toEqual([]);
   });
 
   test("is one of 20 at most, counted and listed page by page", async () => {

@@ -10,6 +10,7 @@ import {
   consumerOfInput,
   consumerResource,
   consumersOf,
+  consumersToChange,
   consumerStatusOf,
   describeConsumer,
   existingConsumer,
@@ -73,7 +74,8 @@ export const registerStreamConsumer: Operation<
     const stream = await existingStream(read, target, call.nowMs);
     const status = statusOf(stream, call.nowMs);
     if (!servesData(status)) throw streamNotActive(target, status ?? "DELETING");
-    const { present, gone } = await consumersOf(read, stream.streamId, call.nowMs);
+    const changing = await consumersToChange(read, stream.streamId, call.nowMs);
+    const { present } = changing;
     if (present.some(({ name }) => name === input.ConsumerName)) throw consumerExists(target);
     if (present.length >= CONSUMER_COUNT_MAX) {
       throw limitExceeded(
@@ -92,7 +94,7 @@ export const registerStreamConsumer: Operation<
     return {
       output: { Consumer: described },
       writes: [
-        ...(await changeWrites(read, stream.streamId, gone)),
+        ...changeWrites(stream.streamId, changing),
         consumers.put([stream.streamId, consumer.name], consumer),
         // One of the same name and second may have been deregistered: its policy is not this one's.
         removePolicy(stream.streamId, consumer),
@@ -146,11 +148,11 @@ export const deregisterStreamConsumer: Operation<DeregisterStreamConsumerInput, 
     const consumer = await existingConsumer(read, stream, target, call.nowMs);
     // Asked for twice, it goes on as it began.
     if (consumerStatusOf(consumer, call.nowMs) === "DELETING") return { output: {}, audit: consumerResource(target) };
-    const { gone } = await consumersOf(read, stream.streamId, call.nowMs);
+    const changing = await consumersToChange(read, stream.streamId, call.nowMs);
     return {
       output: {},
       writes: [
-        ...(await changeWrites(read, stream.streamId, gone)),
+        ...changeWrites(stream.streamId, changing),
         consumers.put([stream.streamId, consumer.name], { ...consumer, deletedAtMs: Math.floor(call.nowMs) }),
         removePolicy(stream.streamId, consumer),
       ],

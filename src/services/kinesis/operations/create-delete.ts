@@ -9,7 +9,7 @@ import {
   targetOfInput,
 } from "../access.ts";
 import type { StreamTarget } from "../access.ts";
-import { consumersOf, removeAllConsumers } from "../consumers.ts";
+import { consumersToChange, removeAllConsumers } from "../consumers.ts";
 import type { Environment } from "../environment.ts";
 import { invalidArgument, streamExists, streamHasConsumers } from "../errors.ts";
 import type { StreamRecord } from "../model.ts";
@@ -129,8 +129,8 @@ export function deleteStream(env: Environment): Operation<DeleteStreamInput, Not
       const stream = await existingStream(read, target, call.nowMs);
       // Asked for twice, deletion goes on as it began.
       if (stream.deletedAtMs !== null) return { output: {}, audit: streamResource(target) };
-      const { present } = await consumersOf(read, stream.streamId, call.nowMs);
-      if (present.length > 0 && input.EnforceConsumerDeletion !== true) throw streamHasConsumers(target);
+      const changing = await consumersToChange(read, stream.streamId, call.nowMs);
+      if (changing.present.length > 0 && input.EnforceConsumerDeletion !== true) throw streamHasConsumers(target);
       const deletedAtMs = Math.floor(call.nowMs);
       const { accountId, region, name } = target;
       return {
@@ -138,7 +138,7 @@ export function deleteStream(env: Environment): Operation<DeleteStreamInput, Not
         writes: [
           streams.put(streamKey(target), { ...stream, deletedAtMs }),
           deletions.put([stream.streamId], { accountId, region, name, deletedAtMs }),
-          ...(await removeAllConsumers(read, stream.streamId, call.nowMs)),
+          ...removeAllConsumers(stream.streamId, changing),
           streamPlaces.remove([stream.streamId]),
           resourcePolicies.remove([stream.streamId, "stream"]),
         ],

@@ -25,7 +25,7 @@ export const createOrganization: Row<"CreateOrganization"> = {
   handle: () => Promise.reject(alreadyInOrganization()),
 };
 
-/** The one operation that every member account may call. */
+/** Every member account may call it. */
 export const describeOrganization: Row<"DescribeOrganization"> = {
   event: "management",
   readOnly: true,

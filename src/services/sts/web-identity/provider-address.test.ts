@@ -27,6 +27,7 @@ test("no address of the server's own machine, of its link or of a cloud's metada
     "fe80::1%eth0",
     "ff02::1",
     "fd00:ec2::254",
+    "fd20:ce::254",
     "localhost",
     "",
   ]) {

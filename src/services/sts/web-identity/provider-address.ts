@@ -52,8 +52,9 @@ const refused = addresses([
   ["64:ff9b:1::", 48],
   ["2002::", 16],
   ["2001::", 32],
-  // The metadata service of AWS.
+  // The metadata services of AWS and of Google Cloud.
   ["fd00:ec2::", 32],
+  ["fd20:ce::254", 128],
 ]);
 
 /** An address as it is connected to, not a name. `BlockList` looks at IPv4 inside `::ffff:0:0/96` by the rules for IPv4. */
